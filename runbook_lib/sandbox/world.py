@@ -1,0 +1,126 @@
+"""The state of every simulated service: one software company's Auth0 tenant and its customers' Entra tenants.
+
+What a service returns is kept here in the service's own wire shape (plain dicts), so that fields nobody here knows survive a
+round trip. Everything random or timed comes from `ids` and `clock`; two worlds of one seed that get the same calls are equal.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from runbook_lib.sandbox.clock import Clock
+from runbook_lib.sandbox.ids import Ids
+
+Document = dict[str, Any]
+
+
+@dataclass
+class Auth0Client:
+    """A machine-to-machine application: who may ask for a Management API token, with which scopes."""
+
+    client_id: str
+    client_secret: str
+    scopes: tuple[str, ...]
+    name: str = "Inbound SCIM runbook"
+
+
+@dataclass
+class ScimProvisioning:
+    """The SCIM side of one connection: its configuration and the tokens issued, oldest first.
+
+    `tokens` holds the wire documents of GET tokens; `token_values` the text of each, by token id.
+    """
+
+    configuration: Document
+    tokens: list[Document] = field(default_factory=list)
+    token_values: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Auth0Tenant:
+    """The Auth0 tenant of the software company; every customer is one connection of it."""
+
+    domain: str
+    name: str
+    clients: dict[str, Auth0Client] = field(default_factory=dict)
+    connections: dict[str, Document] = field(default_factory=dict)
+    provisioning: dict[str, ScimProvisioning] = field(default_factory=dict)
+    users: dict[str, Document] = field(default_factory=dict)
+    logs: list[Document] = field(default_factory=list)
+    access_tokens: dict[str, Document] = field(default_factory=dict)
+
+
+@dataclass
+class EntraClient:
+    """An app registration that may sign in to one Entra tenant.
+
+    `permissions` are application permissions by name (the token's `roles`); `certificates` PEM texts of its public keys;
+    a `is_public_client` one may use device code, its signed-in person then holds `delegated` permissions (the token's `scp`).
+    """
+
+    client_id: str
+    client_secret: str
+    permissions: tuple[str, ...]
+    delegated: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    is_public_client: bool = False
+
+
+@dataclass
+class Provisioning:
+    """What the provisioning service keeps for one service principal: saved secrets by key, jobs by id, schemas by job id.
+
+    `links` remembers, by job id and Entra object id, the id of the matched user at the SCIM endpoint: Entra caches it after a match.
+    """
+
+    secrets: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, Document] = field(default_factory=dict)
+    schemas: dict[str, Document] = field(default_factory=dict)
+    links: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass
+class EntraTenant:
+    """One customer's Entra tenant. Directory objects are wire documents by object id.
+
+    `assignments` are app role assignments, oldest first; `members` group id -> ids of its direct members; `deleted_users` are
+    soft-deleted ones. `readable_after` counts, by object id, how many more reads a new object stays invisible (replication delay).
+    """
+
+    id: str
+    domain: str
+    display_name: str
+    clients: dict[str, EntraClient] = field(default_factory=dict)
+    applications: dict[str, Document] = field(default_factory=dict)
+    service_principals: dict[str, Document] = field(default_factory=dict)
+    users: dict[str, Document] = field(default_factory=dict)
+    deleted_users: dict[str, Document] = field(default_factory=dict)
+    groups: dict[str, Document] = field(default_factory=dict)
+    members: dict[str, list[str]] = field(default_factory=dict)
+    assignments: list[Document] = field(default_factory=list)
+    provisioning: dict[str, Provisioning] = field(default_factory=dict)
+    provisioning_log: list[Document] = field(default_factory=list)
+    access_tokens: dict[str, Document] = field(default_factory=dict)
+    refresh_tokens: dict[str, Document] = field(default_factory=dict)
+    device_codes: dict[str, Document] = field(default_factory=dict)
+    readable_after: dict[str, int] = field(default_factory=dict)
+    on_demand_times: list[float] = field(default_factory=list)
+
+
+@dataclass
+class World:
+    """Everything the sandbox knows. Take `lock` before reading or changing it outside a handler."""
+
+    auth0: Auth0Tenant
+    entra: dict[str, EntraTenant]
+    ids: Ids
+    clock: Clock
+    ca_bundle: str = ""
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+
+    def entra_by_name(self, tenant: str) -> EntraTenant | None:
+        """Return the Entra tenant whose id or domain `tenant` is, or None."""
+        wanted = tenant.lower()
+        return next((t for t in self.entra.values() if wanted in (t.id, t.domain.lower())), None)
