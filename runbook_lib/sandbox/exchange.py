@@ -23,7 +23,8 @@ class Call:
     """One request, as a service sees it.
 
     `path` is percent-decoded and starts with a slash; `query` is the raw query string; header names are lower-case;
-    `origin` is `https://host:port` of the service as the client addressed it; `params` are the values of the route's placeholders.
+    `origin` is `https://host:port` of the service as the client addressed it; `params` the values of the route's
+    placeholders.
     """
 
     service: str

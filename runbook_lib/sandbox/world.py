@@ -72,7 +72,8 @@ class EntraClient:
 class Provisioning:
     """What the provisioning service keeps for one service principal: saved secrets by key, jobs by id, schemas by job id.
 
-    `links` remembers, by job id and Entra object id, the id of the matched user at the SCIM endpoint: Entra caches it after a match.
+    `links` remembers, by job id and Entra object id, the id of the matched user at the SCIM endpoint: Entra caches it
+    after a match.
     """
 
     secrets: dict[str, str] = field(default_factory=dict)
@@ -86,7 +87,8 @@ class EntraTenant:
     """One customer's Entra tenant. Directory objects are wire documents by object id.
 
     `assignments` are app role assignments, oldest first; `members` group id -> ids of its direct members; `deleted_users` are
-    soft-deleted ones. `readable_after` counts, by object id, how many more reads a new object stays invisible (replication delay).
+    soft-deleted ones. `readable_after` counts, by object id, how many more reads a new object stays invisible
+    (replication delay).
     """
 
     id: str
