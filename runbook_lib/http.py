@@ -1,0 +1,332 @@
+"""The one place that talks HTTP: authentication, time limits, retries, paging, and no secret in any error.
+
+Reads are repeated when that can help; a write is sent once. It is sent again only when the answer itself says that it had
+no effect (429, an expired token); whatever is in doubt is settled by reading, which is the engine's work.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
+
+from runbook_lib.errors import ApiError, RunbookError, TransportError
+from runbook_lib.secret import Secret, scrubber
+
+CONNECT_TIMEOUT_S = 10.0
+TOTAL_TIMEOUT_S = 120.0  # provision on demand takes up to 30 s (entra-docs); requests' own time-out is per read only
+BODY_LIMIT = 20_000_000
+PAGE_LIMIT = 500
+_TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long to wait between tries: `first_s`, then `factor` times more, at most `cap_s`, for `total_s` in all."""
+
+    first_s: float = 1.0
+    factor: float = 1.6
+    cap_s: float = 15.0
+    total_s: float = 300.0
+
+    def waits(self) -> Iterator[float]:
+        """Yield the waits in seconds until `total_s` is used up."""
+        spent, wait = 0.0, self.first_s
+        while spent < self.total_s:
+            yield wait
+            spent, wait = spent + wait, min(wait * self.factor, self.cap_s)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as a value. `body` is JSON-able and may hold `Secret`s, which are revealed only as it is sent."""
+
+    service: str
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: Any = field(default=None, repr=False)
+
+    @property
+    def line(self) -> str:
+        """Method and path, as shown and journalled."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True)
+class Response:
+    """One answer. `body` is the parsed JSON, None when empty."""
+
+    status: int
+    body: Any = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class _TokenAuth(requests.auth.AuthBase):
+    """Sets the bearer token as an auth object, because an explicit header loses against ~/.netrc (psf/requests 3929)."""
+
+    def __init__(self, token: Secret) -> None:
+        self._token = token
+
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        prepared.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        return prepared
+
+
+class _NoAuth(requests.auth.AuthBase):
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        return prepared
+
+
+def open_session(ca_bundle: str | None) -> requests.Session:
+    """Return a pooled session. With a CA bundle of its own it ignores the environment, whose bundle would win otherwise."""
+    session = requests.Session()
+    if ca_bundle:
+        session.trust_env = False
+        session.verify = ca_bundle
+    return session
+
+
+class Service:
+    """One service behind one base URL. `sign_in` returns a token, a new one when told that the last was refused."""
+
+    def __init__(
+        self, name: str, base_url: str, *, session: requests.Session, pace: Pace, sign_in: Callable[[bool], Secret] | None = None
+    ) -> None:
+        self.name = name
+        self.base_url = base_url.rstrip("/")
+        self._session = session
+        self._pace = pace
+        self._sign_in = sign_in
+
+    def read(self, path: str, query: tuple[tuple[str, str], ...] = (), headers: Mapping[str, str] | None = None) -> Any:
+        """Return the body of a GET, repeated while the service is busy. Raises `ApiError` or `TransportError`."""
+        request = Request(self.name, "GET", path, query)
+        return self._repeat(request, _reads_again, headers or {}).body
+
+    def send(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
+        """Send a write once; again only after 429, which says that nothing was done."""
+        return self._repeat(request, _writes_again, headers or {})
+
+    def pages(self, path: str, query: tuple[tuple[str, str], ...] = ()) -> Iterator[Any]:
+        """Yield the items of an OData list over all its pages.
+
+        A next link must lead to this service and may not repeat: it comes from the wire and the token goes with it.
+        """
+        seen: set[str] = set()
+        body = self.read(path, query)
+        while True:
+            yield from body.get("value", [])
+            link = body.get("@odata.nextLink")
+            if not link:
+                return
+            if not link.startswith(self.base_url + "/") or link in seen or len(seen) >= PAGE_LIMIT:
+                raise TransportError(
+                    f"Reading the next page of {path}", "a next link that leads elsewhere or in a circle", ambiguous=False
+                )
+            seen.add(link)
+            target = urlsplit(link)
+            base_path = urlsplit(self.base_url).path
+            body = self.read(target.path[len(base_path) :], tuple(parse_qsl(target.query, keep_blank_values=True)))
+
+    def _repeat(self, request: Request, again: Callable[[BaseException], bool], headers: Mapping[str, str]) -> Response:
+        tries = Retrying(
+            retry=retry_if_exception(again),
+            stop=stop_after_attempt(6) | stop_after_delay(self._pace.total_s),
+            wait=self._wait,
+            reraise=True,
+        )
+        return tries(self._once_or_signed_in_again, request, headers)
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = getattr(error, "retry_after_s", None)
+        if asked is not None:
+            return min(float(asked), self._pace.total_s)
+        return min(self._pace.first_s * self._pace.factor ** (state.attempt_number - 1), self._pace.cap_s)
+
+    def _once_or_signed_in_again(self, request: Request, headers: Mapping[str, str]) -> Response:
+        try:
+            return self._once(request, headers, renew=False)
+        except ApiError as refused:
+            # The synchronization service says 401 UnknownError for an application it does not know yet: no fault of the token.
+            if refused.status != 401 or refused.code == "UnknownError" or self._sign_in is None:
+                raise
+        return self._once(request, headers, renew=True)
+
+    def _once(self, request: Request, headers: Mapping[str, str], *, renew: bool) -> Response:
+        auth = _TokenAuth(self._sign_in(renew)) if self._sign_in else _NoAuth()
+        attempted = f"{request.method} {self.base_url}{request.path}"
+        started = time.monotonic()
+        try:
+            answer = self._session.request(
+                request.method,
+                self.base_url + request.path,
+                params=list(request.query),
+                data=None if request.body is None else json.dumps(_revealed(request.body)).encode(),
+                headers={
+                    "Accept": "application/json",
+                    **({"Content-Type": "application/json"} if request.body is not None else {}),
+                    **headers,
+                },
+                auth=auth,
+                timeout=(CONNECT_TIMEOUT_S, TOTAL_TIMEOUT_S),
+                allow_redirects=False,  # a redirect would carry the body, and with it a token, to wherever it points
+                stream=True,
+            )
+            with answer:
+                content = _content(answer, started)
+        except requests.exceptions.RequestException as broken:
+            raise TransportError(attempted, _what_broke(broken), ambiguous=not _never_sent(broken)) from None
+        except _TooMuchError as over:
+            raise TransportError(attempted, str(over), ambiguous=True) from None
+        return _judged(attempted, answer, content)
+
+
+class _TooMuchError(Exception):
+    """An answer that is too long or takes too long."""
+
+
+def _content(answer: requests.Response, started: float) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    for part in answer.iter_content(65_536):
+        size += len(part)
+        if size > BODY_LIMIT:
+            raise _TooMuchError(f"an answer of more than {BODY_LIMIT} bytes")
+        if time.monotonic() - started > TOTAL_TIMEOUT_S:
+            raise _TooMuchError(f"an answer not complete after {TOTAL_TIMEOUT_S:.0f} s")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _judged(attempted: str, answer: requests.Response, content: bytes) -> Response:
+    body: Any = None
+    if content.strip():
+        try:
+            body = json.loads(content)
+        except ValueError:
+            if answer.ok:  # a success cut short: it may have taken effect
+                raise TransportError(attempted, f"answer {answer.status_code} whose body is not JSON", ambiguous=True) from None
+    if 200 <= answer.status_code < 300:
+        return Response(answer.status_code, body, answer.headers)
+    raise api_error(attempted, answer.status_code, body, answer.headers)
+
+
+class SlowDown(ApiError):
+    """An answer 429 or 503 that may say when to come back: `retry_after_s`, None when it does not."""
+
+    retry_after_s: float | None = None
+
+
+def api_error(attempted: str, status: int, body: Any, headers: Mapping[str, str]) -> ApiError:
+    """Return the error for an answer, reading the shapes of both services: Graph's `error` object and Auth0's flat one."""
+    inner = body.get("error") if isinstance(body, dict) else None
+    if isinstance(inner, dict):  # Graph; the synchronization service wraps JSON once more inside `message`
+        code, message = str(inner.get("code", "")), _unwrapped(str(inner.get("message", "")))
+        details = inner.get("innerError") or inner.get("innererror") or {}
+        request_id = str(details.get("request-id", "")) or headers.get("request-id", "")
+    elif isinstance(body, dict):  # the Management API, or OAuth
+        code = str(body.get("errorCode") or body.get("error") or "")
+        message = str(body.get("message") or body.get("error_description") or "")
+        request_id = headers.get("x-auth0-requestid", "")
+    else:
+        code, message, request_id = "", "", ""
+    kind = SlowDown if status in (429, 503) else ApiError
+    error = kind(attempted, status, code, scrubber.scrub(message), request_id, _do_now(status, code, message))
+    if isinstance(error, SlowDown):
+        error.retry_after_s = _retry_after(headers)
+    return error
+
+
+def _do_now(status: int, code: str, message: str) -> str:
+    if code == "insufficient_scope":
+        return f"Grant the named scope to the Auth0 application (Applications > APIs > Auth0 Management API) - {message.split('any of: ')[-1]}"
+    if code == "Authorization_RequestDenied":
+        return "Grant the missing Graph permission to the app registration and have an administrator consent to it"
+    return {
+        400: "Read the service's words above; the request was refused as it stands",
+        401: "Sign in again: the token was not accepted",
+        403: "Grant the missing permission, then run again",
+        404: "Check that the object still exists and is in this tenant",
+        409: "Something of that name or number is there already; run again to read it afresh",
+        429: "Wait a minute, then run again",
+    }.get(status, "Run again; if it stays, give the request id to the service's support")
+
+
+def _unwrapped(message: str) -> str:
+    try:
+        nested = json.loads(message)
+    except ValueError:
+        return message
+    return str(nested.get("Message", message)) if isinstance(nested, dict) else message
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from `Retry-After` (a number, which Graph sends with a fraction, or a date) or Auth0's reset time."""
+    now = time.time()
+    value = headers.get("Retry-After")
+    try:
+        if value is not None:
+            return max(0.0, float(value))
+        if reset := headers.get("x-ratelimit-reset"):
+            return max(0.0, float(reset) - now)
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()) if value else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _reads_again(error: BaseException) -> bool:
+    return isinstance(error, TransportError) or (isinstance(error, ApiError) and error.status in _TRY_AGAIN)
+
+
+def _writes_again(error: BaseException) -> bool:
+    if isinstance(error, TransportError):
+        return not error.ambiguous
+    return isinstance(error, ApiError) and error.status == 429
+
+
+def _never_sent(broken: requests.exceptions.RequestException) -> bool:
+    return isinstance(broken, requests.exceptions.ConnectTimeout | requests.exceptions.SSLError) or (
+        "NewConnectionError" in repr(broken) or "NameResolutionError" in repr(broken)
+    )
+
+
+def _what_broke(broken: requests.exceptions.RequestException) -> str:
+    kind = {
+        "ConnectTimeout": "no connection in time",
+        "ReadTimeout": "no answer in time",
+        "SSLError": "the certificate is not trusted",
+    }
+    return kind.get(type(broken).__name__, "the connection broke")
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Mapping):
+        return {key: _revealed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_revealed(item) for item in value]
+    return value
+
+
+def is_not_there_yet(error: RunbookError) -> bool:
+    """Whether an error is what a service says of an object it does not know yet, right after another service made it.
+
+    Terraform retries 403 and 409, hamilton 401 and 409, and reads answer 404 (terraform-provider-azuread, manicminer/hamilton).
+    """
+    return isinstance(error, ApiError) and (
+        error.status in (403, 404, 409) or (error.status == 401 and error.code == "UnknownError")
+    )
