@@ -249,7 +249,8 @@ def api_error(attempted: str, status: int, body: Any, headers: Mapping[str, str]
 
 def _do_now(status: int, code: str, message: str) -> str:
     if code == "insufficient_scope":
-        return f"Grant the named scope to the Auth0 application (Applications > APIs > Auth0 Management API) - {message.split('any of: ')[-1]}"
+        named = message.rsplit("any of: ", 1)[-1]
+        return f"Grant the Auth0 application the scope {named} (Applications > APIs > Auth0 Management API)"
     if code == "Authorization_RequestDenied":
         return "Grant the missing Graph permission to the app registration and have an administrator consent to it"
     return {

@@ -62,7 +62,7 @@ class Connection:
     @property
     def syncs_at_each_login(self) -> bool:
         """Whether the profile is refreshed at each login: the key is absent or says so."""
-        return (self.options or {}).get("set_user_root_attributes", "on_each_login") == "on_each_login"
+        return bool((self.options or {}).get("set_user_root_attributes", "on_each_login") == "on_each_login")
 
     @property
     def oidc_client_id(self) -> str:
