@@ -1,0 +1,130 @@
+"""The Auth0 Management API, as far as the procedure needs it. Source: Auth0's API description, management-api-oas.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from runbook_lib.errors import ApiError
+from runbook_lib.http import Request, Service
+from runbook_lib.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken, mapping_rows
+
+SERVICE = "auth0"
+
+
+@dataclass(frozen=True)
+class UserCensus:
+    """How many users a connection has."""
+
+    count: int
+
+
+class Auth0Management:
+    """Typed reads of one Auth0 tenant. Every method raises `ApiError` or `TransportError`."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def connection_by_id(self, connection_id: str) -> Connection | None:
+        """Return the connection, or None when there is none of that id."""
+        try:
+            return Connection.from_wire(self.service.read(_connection(connection_id)))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def connections_by_name(self, name: str) -> tuple[Connection, ...]:
+        """Return the connections of exactly that name: none or one, names being unique in a tenant."""
+        body = self.service.read("/api/v2/connections", (("name", name),))
+        return tuple(Connection.from_wire(entry) for entry in body)
+
+    def scim_configuration(self, connection_id: str) -> ScimConfiguration | None:
+        """Return the SCIM configuration, or None when SCIM is off.
+
+        A 404 has two meanings; only the one without an error code says "not configured" (recorded, TestAccSCIMConfiguration 17).
+        """
+        try:
+            return ScimConfiguration.from_wire(self.service.read(_scim(connection_id)))
+        except ApiError as error:
+            if error.status == 404 and error.code != "inexistent_connection":
+                return None
+            raise
+
+    def default_mapping(self, connection_id: str) -> tuple[ScimMappingRow, ...]:
+        """Return the SCIM mapping that Auth0 proposes for this connection."""
+        return mapping_rows(self.service.read(f"{_scim(connection_id)}/default-mapping"))
+
+    def scim_tokens(self, connection_id: str) -> tuple[ScimToken, ...]:
+        """Return the connection's SCIM tokens, without their texts."""
+        return tuple(ScimToken.from_wire(entry) for entry in self.service.read(f"{_scim(connection_id)}/tokens"))
+
+    def user_count(self, connection_name: str) -> UserCensus:
+        """Return how many users have an identity of the connection. The search may lag some seconds behind."""
+        query = (("q", f'identities.connection:"{connection_name}"'), ("per_page", "1"), ("include_totals", "true"))
+        return UserCensus(int(self.service.read("/api/v2/users", query)["total"]))
+
+    def users_by_email(self, email: str) -> tuple[Auth0User, ...]:
+        """Return the users of that mail address, of every connection. Consistent at once, unlike the search."""
+        body = self.service.read("/api/v2/users-by-email", (("email", email.lower()),))
+        return tuple(Auth0User.from_wire(entry) for entry in body)
+
+    def user(self, user_id: str) -> Auth0User | None:
+        """Return one user, or None."""
+        try:
+            return Auth0User.from_wire(self.service.read(f"/api/v2/users/{quote(user_id, safe='')}"))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+
+def patch_connection(connection: Connection, options: Mapping[str, Any]) -> Request:
+    """Build the PATCH that replaces the options.
+
+    The body carries all options, because `options` is replaced whole, and `display_name`, because it is reset to the name
+    when left out. Null values go back as they were read: leaving one out would drop the key.
+    """
+    body: dict[str, Any] = {"options": dict(options)}
+    if connection.display_name is not None:
+        body["display_name"] = connection.display_name
+    return Request(SERVICE, "PATCH", _connection(connection.id), body=body)
+
+
+def post_scim_configuration(connection_id: str) -> Request:
+    """Build the POST that turns SCIM on. An empty body gets waad's defaults: externalId and 30 rows (recorded)."""
+    return Request(SERVICE, "POST", _scim(connection_id), body={})
+
+
+def patch_scim_configuration(scim: ScimConfiguration, user_id_attribute: str, mapping: tuple[ScimMappingRow, ...]) -> Request:
+    """Build the PATCH of a SCIM configuration; both fields are required and `mapping` is replaced."""
+    rows = [{"scim": row.scim, "auth0": row.auth0} for row in mapping]
+    return Request(SERVICE, "PATCH", _scim(scim.connection_id), body={"user_id_attribute": user_id_attribute, "mapping": rows})
+
+
+def post_scim_token(connection_id: str, scopes: tuple[str, ...], lifetime_s: int | None) -> Request:
+    """Build the POST of a SCIM token. `lifetime_s` must be over 900; None means that it never ends."""
+    body: dict[str, Any] = {"scopes": list(scopes)}
+    if lifetime_s is not None:
+        body["token_lifetime"] = lifetime_s
+    return Request(SERVICE, "POST", f"{_scim(connection_id)}/tokens", body=body)
+
+
+def delete_scim_token(connection_id: str, token_id: str) -> Request:
+    """Build the DELETE of a SCIM token."""
+    return Request(SERVICE, "DELETE", f"{_scim(connection_id)}/tokens/{quote(token_id, safe='')}")
+
+
+def scim_endpoint_url(auth0_domain: str, connection_id: str) -> str:
+    """Return the SCIM endpoint URL. No API answers it; Auth0's own page builds it this way (docs-v2, universal components)."""
+    return f"https://{auth0_domain}/scim/v2/connections/{connection_id}/"
+
+
+def _connection(connection_id: str) -> str:
+    return f"/api/v2/connections/{quote(connection_id, safe='')}"
+
+
+def _scim(connection_id: str) -> str:
+    return f"{_connection(connection_id)}/scim-configuration"

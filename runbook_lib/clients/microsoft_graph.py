@@ -1,0 +1,219 @@
+"""Microsoft Graph v1.0, as far as the procedure needs it. Source: the Graph reference pages named at each call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from runbook_lib.errors import ApiError
+from runbook_lib.http import Request, Response, Service, api_error
+from runbook_lib.models import (
+    Application,
+    AppRoleAssignment,
+    EntraUser,
+    Organization,
+    SavedCredentials,
+    ServicePrincipal,
+    SynchronizationJob,
+    SynchronizationSchema,
+)
+from runbook_lib.secret import Secret
+from runbook_lib.vocabulary import BASE_ADDRESS, SCIM_TEMPLATE_ID, SECRET_TOKEN, SYNC_ALL, SYNC_NOTIFICATION_SETTINGS
+
+SERVICE = "graph"
+PAGE_SIZE = "100"
+BATCH_LIMIT = 20  # "A maximum of 20 individual requests", Graph json-batching page
+_SP_FIELDS = "id,appId,displayName,appRoleAssignmentRequired,applicationTemplateId,appRoles,notes"
+_USER_FIELDS = "id,userPrincipalName,displayName,mail,accountEnabled"
+
+
+class MicrosoftGraph:
+    """Typed reads of one Entra tenant. Every method raises `ApiError` or `TransportError`."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def organization(self) -> Organization:
+        """Return the tenant that the token is for."""
+        body = self.service.read("/organization", (("$select", "id,displayName,verifiedDomains"),))
+        return Organization.from_wire(body["value"][0])
+
+    def application(self, app_id: str) -> Application | None:
+        """Return the app registration, or None; one that lives in another tenant is not visible here."""
+        body = self._optional(f"/applications(appId='{guid(app_id)}')", (("$select", "id,appId,displayName"),))
+        return Application.from_wire(body) if body else None
+
+    def service_principal(self, app_id: str) -> ServicePrincipal | None:
+        """Return the enterprise application of an appId, or None."""
+        body = self._optional(f"/servicePrincipals(appId='{guid(app_id)}')", (("$select", _SP_FIELDS),))
+        return ServicePrincipal.from_wire(body) if body else None
+
+    def service_principals_named(self, display_name: str) -> tuple[ServicePrincipal, ...]:
+        """Return every enterprise application of exactly that display name; names are not unique."""
+        filtered = f"displayName eq '{literal(display_name)}'"
+        body = self.service.read("/servicePrincipals", (("$filter", filtered), ("$select", _SP_FIELDS)))
+        return tuple(ServicePrincipal.from_wire(entry) for entry in body["value"])
+
+    def assignments(self, service_principal_id: str) -> tuple[AppRoleAssignment, ...]:
+        """Return everyone assigned to an enterprise application, over all pages."""
+        entries = self.service.pages(f"{_sp(service_principal_id)}/appRoleAssignedTo", (("$top", PAGE_SIZE),))
+        return tuple(AppRoleAssignment.from_wire(entry) for entry in entries)
+
+    def user(self, id_or_upn: str) -> EntraUser | None:
+        """Return a user by object id or user principal name, or None."""
+        body = self._optional(f"/users/{quote(id_or_upn, safe='@')}", (("$select", _USER_FIELDS),))
+        return EntraUser.from_wire(body) if body else None
+
+    def group_ids_of_user(self, user_id: str) -> frozenset[str]:
+        """Return the ids of the groups a user is a direct member of; Entra provisions no nested members."""
+        entries = self.service.pages(f"/users/{guid(user_id)}/memberOf", (("$select", "id"),))
+        return frozenset(entry["id"] for entry in entries)
+
+    def synchronization_jobs(self, service_principal_id: str) -> tuple[SynchronizationJob, ...]:
+        """Return the provisioning jobs of an enterprise application."""
+        body = self.service.read(f"{_sync(service_principal_id)}/jobs")
+        return tuple(SynchronizationJob.from_wire(entry) for entry in body["value"])
+
+    def template_ids(self, service_principal_id: str) -> tuple[str, ...]:
+        """Return the ids of the provisioning templates an enterprise application offers."""
+        body = self.service.read(f"{_sync(service_principal_id)}/templates", (("$select", "id"),))
+        return tuple(str(entry["id"]) for entry in body["value"])
+
+    def saved_credentials(self, service_principal_id: str) -> SavedCredentials:
+        """Return the saved tenant URL and settings; the token reads back as `*`."""
+        return SavedCredentials.from_wire(self.service.read(f"{_sync(service_principal_id)}/secrets"))
+
+    def synchronization_schema(self, service_principal_id: str, job_id: str) -> SynchronizationSchema:
+        """Return the schema of a job, whole."""
+        return SynchronizationSchema(self.service.read(f"{_job(service_principal_id, job_id)}/schema"))
+
+    def _optional(self, path: str, query: tuple[tuple[str, str], ...]) -> Any:
+        try:
+            return self.service.read(path, query)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+
+def instantiate(template_id: str, display_name: str) -> Request:
+    """Build the POST that makes a non-gallery application (applicationtemplate-instantiate). It is not idempotent."""
+    path = f"/applicationTemplates/{guid(template_id)}/instantiate"
+    return Request(SERVICE, "POST", path, body={"displayName": display_name})
+
+
+def patch_notes(service_principal_id: str, notes: str) -> Request:
+    """Build the PATCH that writes the notes of an enterprise application."""
+    return Request(SERVICE, "PATCH", _sp(service_principal_id), body={"notes": notes})
+
+
+def assign(service_principal_id: str, principal_ids: tuple[str, ...], app_role_id: str) -> Request:
+    """Build the batch of POSTs that assigns up to 20 users or groups (serviceprincipal-post-approleassignedto)."""
+    if len(principal_ids) > BATCH_LIMIT:
+        raise ValueError(f"a batch carries at most {BATCH_LIMIT} requests")
+    items = [
+        {
+            "id": str(position),
+            "method": "POST",
+            "url": f"{_sp(service_principal_id)}/appRoleAssignedTo",
+            "headers": {"Content-Type": "application/json"},
+            "body": {"principalId": principal_id, "resourceId": service_principal_id, "appRoleId": app_role_id},
+        }
+        for position, principal_id in enumerate(principal_ids, start=1)
+    ]
+    return Request(SERVICE, "POST", "/$batch", body={"requests": items})
+
+
+def batch_errors(answer: Response) -> tuple[ApiError, ...]:
+    """Return the errors of a batch that neither settle by themselves nor say that the thing exists already."""
+    errors = []
+    for item in answer.body.get("responses", []):
+        if item["status"] < 300:
+            continue
+        error = api_error(f"Item {item['id']} of the batch", item["status"], item.get("body"), item.get("headers") or {})
+        if error.status in (404, 429, 503) or _is_done_or_early(error):
+            continue  # planning again finds what is still missing
+        errors.append(error)
+    return tuple(errors)
+
+
+def _is_done_or_early(error: ApiError) -> bool:
+    """400 in the two forms that are no failure: assigned already, and an object not replicated yet (terraform azuread)."""
+    words = error.message.lower()
+    return error.status == 400 and ("already exists" in words or "not a valid reference" in words)
+
+
+def post_job(service_principal_id: str) -> Request:
+    """Build the POST of a provisioning job (synchronization-synchronization-post-jobs)."""
+    return Request(SERVICE, "POST", f"{_sync(service_principal_id)}/jobs", body={"templateId": SCIM_TEMPLATE_ID})
+
+
+def validate_credentials(
+    service_principal_id: str, job_id: str, tenant_url: str | None = None, token: Secret | None = None
+) -> Request:
+    """Build the connection test: with a tenant URL and a token, or with what is saved (…-validatecredentials)."""
+    body: dict[str, Any] = {"useSavedCredentials": True}
+    if tenant_url is not None:
+        entries = [{"key": BASE_ADDRESS, "value": tenant_url}, {"key": SECRET_TOKEN, "value": token}]
+        body = {"useSavedCredentials": False, "templateId": SCIM_TEMPLATE_ID, "credentials": entries}
+    return Request(SERVICE, "POST", f"{_job(service_principal_id, job_id)}/validateCredentials", body=body)
+
+
+def put_credentials(
+    service_principal_id: str, tenant_url: str, token: Secret, notification: Mapping[str, Any], others: Mapping[str, str]
+) -> Request:
+    """Build the PUT of the saved credentials, always the whole set: whether PUT merges is not documented.
+
+    `others` are the remaining keys as read, SyncAll among them.
+    """
+    values: dict[str, Any] = {
+        **others,
+        BASE_ADDRESS: tenant_url,
+        SECRET_TOKEN: token,
+        SYNC_NOTIFICATION_SETTINGS: json.dumps(dict(notification), separators=(",", ":")),
+        SYNC_ALL: "false",
+    }
+    body = {"value": [{"key": key, "value": value} for key, value in values.items()]}
+    return Request(SERVICE, "PUT", f"{_sync(service_principal_id)}/secrets", body=body)
+
+
+def put_schema(service_principal_id: str, job_id: str, document: Mapping[str, Any]) -> Request:
+    """Build the PUT that replaces a job's schema (…-synchronizationschema-update)."""
+    return Request(SERVICE, "PUT", f"{_job(service_principal_id, job_id)}/schema", body=dict(document))
+
+
+def provision_on_demand(service_principal_id: str, job_id: str, rule_id: str, user_id: str) -> Request:
+    """Build the POST that provisions one user now (…-provisionondemand). `objectTypeName` is case-sensitive."""
+    subject = {"objectId": guid(user_id), "objectTypeName": "User"}
+    body = {"parameters": [{"ruleId": rule_id, "subjects": [subject]}]}
+    return Request(SERVICE, "POST", f"{_job(service_principal_id, job_id)}/provisionOnDemand", body=body)
+
+
+def start_job(service_principal_id: str, job_id: str) -> Request:
+    """Build the POST that starts a job. It clears quarantine, so it is never sent to a quarantined one."""
+    return Request(SERVICE, "POST", f"{_job(service_principal_id, job_id)}/start")
+
+
+def literal(text: str) -> str:
+    """Return `text` for use between the quotes of an OData literal."""
+    return text.replace("'", "''")
+
+
+def guid(text: str) -> str:
+    """Return `text` when it is a GUID. Raises `ValueError` otherwise, so that nothing else gets into a path."""
+    return str(UUID(text))
+
+
+def _sp(service_principal_id: str) -> str:
+    return f"/servicePrincipals/{guid(service_principal_id)}"
+
+
+def _sync(service_principal_id: str) -> str:
+    return f"{_sp(service_principal_id)}/synchronization"
+
+
+def _job(service_principal_id: str, job_id: str) -> str:
+    return f"{_sync(service_principal_id)}/jobs/{quote(job_id, safe='')}"
