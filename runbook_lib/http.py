@@ -86,6 +86,9 @@ class _NoAuth(requests.auth.AuthBase):
         return prepared
 
 
+SessionLike = requests.Session  # what msal takes as its HTTP client
+
+
 def open_session(ca_bundle: str | None) -> requests.Session:
     """Return a pooled session. With a CA bundle of its own it ignores the environment, whose bundle would win otherwise."""
     session = requests.Session()

@@ -1,0 +1,173 @@
+"""Sign-ins: Auth0 by client credentials or a pasted token; Entra by secret, certificate, device code or a pasted token.
+
+Tokens live in memory only. What a token may do is read from the answer or from its claims, which nobody here verifies: they
+serve to name a missing permission before the first write, and the service decides.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msal
+
+from runbook_lib.errors import ApiError, StepBlocked
+from runbook_lib.http import Request, Service, SessionLike
+from runbook_lib.secret import Secret
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A token and what it allows. `permissions` is None when the token does not say."""
+
+    token: Secret
+    permissions: frozenset[str] | None
+    tenant: str = ""
+
+
+class SignIn(Protocol):
+    """Gives a token, the same one until asked to renew it."""
+
+    def grant(self, *, renew: bool = False) -> Grant:
+        """Return the current grant, a new one when `renew`."""
+        ...
+
+
+class PastedToken:
+    """A token that somebody else fetched. It cannot be renewed."""
+
+    def __init__(self, token: Secret, service: str) -> None:
+        self._grant = _from_claims(token)
+        self._service = service
+
+    def grant(self, *, renew: bool = False) -> Grant:
+        """Return the pasted token. Raises `StepBlocked` when a new one is needed."""
+        if renew:
+            raise StepBlocked(f"The pasted {self._service} token is no longer accepted", "Paste a fresh token and run again")
+        return self._grant
+
+
+class Auth0ClientCredentials:
+    """A machine-to-machine application of the Auth0 tenant. Source: Auth0 docs, Management API tokens for production."""
+
+    def __init__(self, service: Service, domain: str, client_id: str, client_secret: Secret) -> None:
+        self._service = service
+        self._body = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "audience": f"https://{domain}/api/v2/",
+        }
+        self._current: Grant | None = None
+
+    def grant(self, *, renew: bool = False) -> Grant:
+        """Return a Management API token, fetched once. Raises `StepBlocked` when the credentials are refused."""
+        if self._current is None or renew:
+            self._current = self._fetch()
+        return self._current
+
+    def _fetch(self) -> Grant:
+        try:
+            body = self._service.send(Request("auth0", "POST", "/oauth/token", body=self._body)).body
+        except ApiError as refused:
+            if refused.status in (400, 401, 403):
+                raise StepBlocked(
+                    f"Auth0 refused the sign-in: {refused.came_back}",
+                    "Check auth0_client_id and the secret, and that the application is authorised for the Auth0 Management API",
+                ) from None
+            raise
+        scope = body.get("scope")
+        return Grant(Secret(body["access_token"]), frozenset(scope.split()) if scope else None)
+
+
+class EntraSignIn:
+    """Sign-in to one Entra tenant through msal, by client secret, certificate or device code.
+
+    `credential` is msal's client credential; None means device code, for which `show` gets the message with link and code.
+    """
+
+    def __init__(
+        self,
+        *,
+        authority: str,
+        tenant: str,
+        client_id: str,
+        credential: Any,
+        resource: str,
+        session: SessionLike,
+        known_authority: bool,
+        show: Callable[[str], None] | None = None,
+    ) -> None:
+        self._credential = credential
+        self._resource = resource
+        self._show = show
+        self._current: Grant | None = None
+        self._application: Any = None
+        self._arguments = {
+            "client_id": client_id,
+            "authority": f"{authority}/{tenant}",
+            "http_client": session,
+            "instance_discovery": known_authority,
+        }
+
+    def grant(self, *, renew: bool = False) -> Grant:
+        """Return a Graph token, fetched once. Raises `StepBlocked` with Microsoft's words when refused."""
+        if self._current is None or renew:
+            self._current = self._fetch()
+        return self._current
+
+    def _fetch(self) -> Grant:
+        try:
+            answer = self._by_device_code() if self._credential is None else self._as_application()
+        except ValueError as unknown:  # msal raises this for a tenant that its authority does not know
+            raise StepBlocked(
+                f"Microsoft refused the sign-in: {str(unknown).splitlines()[0]}", "Check entra_tenant and cloud"
+            ) from None
+        if "access_token" not in answer:
+            words = str(answer.get("error_description") or answer.get("error") or "no token").splitlines()[0]
+            raise StepBlocked(f"Microsoft refused the sign-in: {words}", "Check entra_tenant, entra_client_id and the credential")
+        return _from_claims(Secret(answer["access_token"]))
+
+    def _as_application(self) -> Any:
+        if self._application is None:
+            self._application = msal.ConfidentialClientApplication(client_credential=self._credential, **self._arguments)
+        else:
+            self._application.remove_tokens_for_client()  # asked again means that the service refused the cached token
+        return self._application.acquire_token_for_client([f"{self._resource}/.default"])
+
+    def _by_device_code(self) -> Any:
+        if self._show is None:
+            raise StepBlocked(
+                "Signing in by device code needs a person, and nobody is there to answer",
+                "Set entra_client_secret to a reference, or open the notebook in JupyterLab",
+            )
+        if self._application is None:
+            self._application = msal.PublicClientApplication(**self._arguments)
+        scopes = [f"{self._resource}/.default"]
+        for account in self._application.get_accounts():
+            if answer := self._application.acquire_token_silent(scopes, account):
+                return answer
+        flow = self._application.initiate_device_flow(scopes)
+        if "user_code" not in flow:
+            return flow
+        self._show(flow["message"])
+        return self._application.acquire_token_by_device_flow(flow)
+
+
+def _from_claims(token: Secret) -> Grant:
+    claims = _claims(token)
+    named = claims.get("roles") or claims.get("scp") or claims.get("scope") or claims.get("permissions")
+    names = named.split() if isinstance(named, str) else named
+    return Grant(token, frozenset(names) if names else None, str(claims.get("tid", "")))
+
+
+def _claims(token: Secret) -> dict[str, Any]:
+    try:
+        payload = token.reveal().split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
