@@ -1,0 +1,325 @@
+"""What the operator asks for, checked before anything is sent. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from runbook_lib.errors import SettingsError
+from runbook_lib.secret import Secret
+
+Hazards = Literal["turn-common-endpoint-off", "change-user-id-attribute"]
+_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:[^/]+/.+)")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_AUTH0_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})?\.(?:auth0\.com|auth0app\.com)", re.ASCII)
+_DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)
+_SECRET_FILE_LIMIT = 65_536
+
+
+class RunMode(StrEnum):
+    """`plan` writes nothing; `apply` writes what the plan shows."""
+
+    PLAN = "plan"
+    APPLY = "apply"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Where the Microsoft services are. `resource` is what a Graph token is asked for; `template_id` the non-gallery template."""
+
+    name: str
+    authority: str
+    graph: str
+    template_id: str
+    portal: str
+    ca_bundle: str | None = None
+    auth0_domain: str | None = None
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether this is the built-in simulation."""
+        return self.ca_bundle is not None
+
+    @property
+    def resource(self) -> str:
+        """The origin of Graph."""
+        parts = urlsplit(self.graph)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+_GLOBAL_TEMPLATE = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
+# Hosts: Graph "national cloud deployments" page; template ids: Graph applicationtemplate-instantiate page.
+CLOUDS: Mapping[str, Cloud] = {
+    "public": Cloud(
+        "public",
+        "https://login.microsoftonline.com",
+        "https://graph.microsoft.com/v1.0",
+        _GLOBAL_TEMPLATE,
+        "https://entra.microsoft.com",
+    ),
+    "usgov": Cloud(
+        "usgov",
+        "https://login.microsoftonline.us",
+        "https://graph.microsoft.us/v1.0",
+        "4602d0b4-76bb-404b-bca9-2652e1a39c6d",
+        "https://entra.microsoft.us",
+    ),
+    "china": Cloud(
+        "china",
+        "https://login.partner.microsoftonline.cn",
+        "https://microsoftgraph.chinacloudapi.cn/v1.0",
+        "5a532e38-1581-4918-9658-008dc27c1d68",
+        "https://entra.microsoftonline.cn",
+    ),
+}
+
+
+def _plain(value: Any) -> Any:
+    """Normalise a text; refuse characters that nobody sees and that change what others see."""
+    if not isinstance(value, str):
+        return value
+    text = unicodedata.normalize("NFC", value)
+    if bad := next((c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")), None):
+        raise ValueError(f"holds the invisible character U+{ord(bad):04X}; type the value again by hand")
+    return text.strip()
+
+
+def _reference(value: str) -> str:
+    if value and not _REFERENCE.fullmatch(value):
+        raise ValueError("is not a reference; write env:NAME, file:PATH or keyring:SERVICE/USER, never the secret itself")
+    return value
+
+
+def _cloud(value: str) -> str:
+    if value not in CLOUDS and not value.startswith("sandbox:"):
+        raise ValueError(f"is none of {', '.join(CLOUDS)} or sandbox:READY_FILE")
+    return value
+
+
+def _entra_tenant(value: str) -> str:
+    if not _is_guid(value) and not _DNS_NAME.fullmatch(value.lower()):
+        raise ValueError("is neither a tenant id (GUID) nor a domain name; common and organizations name no tenant")
+    return value.lower()
+
+
+def _optional_guid(value: str) -> str:
+    if value and not _is_guid(value):
+        raise ValueError("is not an application (client) id, which is a GUID")
+    return value.lower()
+
+
+def _lifetime(value: str) -> str:
+    if value not in ("", "never") and not (value.isascii() and value.isdigit() and 1 <= int(value) <= 3650):
+        raise ValueError("is neither a number of days from 1 to 3650 nor never")
+    return value
+
+
+def _switch(value: str) -> str:
+    words = {"": "yes", "yes": "yes", "true": "yes", "1": "yes", "no": "no", "false": "no", "0": "no"}
+    if value.lower() not in words:
+        raise ValueError("is neither yes nor no")
+    return words[value.lower()]
+
+
+Text = Annotated[str, BeforeValidator(_plain)]
+Reference = Annotated[Text, AfterValidator(_reference)]
+
+
+class MappingOverride(BaseModel):
+    """One row of a wanted SCIM mapping."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    scim: Text
+    auth0: Text
+
+
+class TenantSettings(BaseModel):
+    """One tenant, as one row of a tenants file, one form, or the parameters of the notebook.
+
+    Sign-in to Auth0: with `auth0_client_id`, client credentials; without, the secret reference holds a pasted Management API
+    token. Sign-in to Entra: with `entra_client_id` and a reference, a client secret or, when it holds PEM, a certificate;
+    without the reference, device code; without the id, the reference holds a pasted Graph token.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: Annotated[Text, Field(min_length=1, max_length=120, description="your name for this tenant, used for folders")]
+    auth0_domain: Annotated[Text, Field(description="the tenant's Auth0 domain, such as acme.eu.auth0.com")]
+    auth0_connection: Annotated[Text, Field(min_length=1, max_length=128, description="connection id (con_…) or exact name")]
+    auth0_client_id: Annotated[Text, Field(description="machine-to-machine application; empty: the secret is a token")] = ""
+    auth0_client_secret: Annotated[Reference, Field(min_length=1, description="reference to its secret")]
+    entra_tenant: Annotated[Text, AfterValidator(_entra_tenant), Field(description="tenant id or verified domain")]
+    entra_client_id: Annotated[Text, AfterValidator(_optional_guid), Field(description="app registration; empty: a token")] = ""
+    entra_client_secret: Annotated[Reference, Field(description="reference to its secret or certificate; empty: device code")] = (
+        ""
+    )
+    cloud: Annotated[Text, AfterValidator(_cloud), Field(description="public, usgov, china or sandbox:READY_FILE")] = "public"
+    scim_app_name: Annotated[Text, Field(min_length=1, max_length=120, description="name of the new enterprise application")]
+    test_user: Annotated[Text, Field(min_length=1, max_length=320, description="user principal name or object id")]
+    token_lifetime_days: Annotated[Text, AfterValidator(_lifetime), Field(description="days, or never")] = "365"  # noqa: S105 - a number of days
+    turn_on: Annotated[Text, AfterValidator(_switch), Field(description="yes: start provisioning in step 4.3")] = "yes"
+
+    mapping: tuple[MappingOverride, ...] = ()
+    assign: tuple[Text, ...] = ()
+    accept: tuple[Hazards, ...] = ()
+    deletion_threshold: Annotated[int, Field(ge=1, le=100_000)] = 20
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> TenantSettings:
+        if not self.entra_client_id and not self.entra_client_secret:
+            raise ValueError("entra_client_id: is empty, and so is entra_client_secret; one of them says how to sign in")
+        cloud = self.find_cloud()
+        if cloud.is_sandbox:
+            if self.auth0_domain != cloud.auth0_domain:
+                raise ValueError("auth0_domain: is not the sandbox's; in the sandbox no other is allowed")
+        else:
+            _check_auth0_domain(self.auth0_domain)
+        return self
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any], *, row: int | None = None) -> TenantSettings:
+        """Return checked settings. Raises `SettingsError` that names each column and never shows a value of a secret one."""
+        known = (*COLUMNS, *EXTRAS)
+        for name in parameters:
+            if name not in known:
+                near = difflib.get_close_matches(str(name), known, 1)
+                hint = f"Did you mean {near[0]}" if near else f"Known are {', '.join(known)}"
+                raise SettingsError("there is no such setting", hint, row=row, column=str(name))
+        try:
+            return cls(**parameters)
+        except ValidationError as invalid:
+            raise _settings_error(invalid, row) from None
+
+    def find_cloud(self) -> Cloud:
+        """Return the cloud, reading the sandbox's ready file where it names one."""
+        if self.cloud in CLOUDS:
+            return CLOUDS[self.cloud]
+        return sandbox_cloud(Path(self.cloud.removeprefix("sandbox:")))
+
+    @property
+    def token_lifetime_s(self) -> int | None:
+        """The wanted lifetime of the SCIM token in seconds; None: it never ends."""
+        return int(self.token_lifetime_days) * 86_400 if self.token_lifetime_days.isdigit() else None
+
+
+COLUMNS: tuple[str, ...] = tuple(
+    name for name in TenantSettings.model_fields if name not in ("mapping", "assign", "accept", "deletion_threshold")
+)
+EXTRAS = ("mapping", "assign", "accept", "deletion_threshold")
+SECRET_COLUMNS = ("auth0_client_secret", "entra_client_secret")
+
+
+def _settings_error(invalid: ValidationError, row: int | None) -> SettingsError:
+    found = []
+    for error in invalid.errors(include_input=False, include_url=False):
+        column = ".".join(map(str, error["loc"]))
+        words = error["msg"].removeprefix("Value error, ")
+        if not column and ": " in words:
+            column, _, words = words.partition(": ")
+        found.append((column, words))
+    came_back = "; ".join(f"{column} {words}" for column, words in found)
+    return SettingsError(
+        came_back, "Correct it and run again; nothing was sent", row=row, column=", ".join(column for column, _ in found)
+    )
+
+
+def _check_auth0_domain(domain: str) -> None:
+    """Raise `ValueError` unless `domain` can only mean an Auth0 tenant: the token and the secret are sent there."""
+    if not _AUTH0_DOMAIN.fullmatch(domain) or domain.startswith("manage."):
+        raise ValueError(
+            "auth0_domain: is not of the form <tenant>.auth0.com or <tenant>.<region>.auth0.com; "
+            "a custom domain cannot be used here, take the tenant's own from the Auth0 dashboard"
+        )
+
+
+def sandbox_cloud(ready_file: Path) -> Cloud:
+    """Return the cloud that a sandbox's ready file describes. Only loopback https addresses are taken."""
+    try:
+        ready = json.loads(ready_file.read_text())
+        addresses = [ready["authority"], ready["graph"], f"https://{ready['auth0_domain']}"]
+        ca_bundle = str(ready["ca_bundle"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(
+            "cloud: names a ready file that is not there or not of a sandbox; start one with: python -m runbook_lib sandbox"
+        ) from None
+    for address in addresses:
+        parts = urlsplit(address)
+        if parts.scheme != "https" or parts.hostname not in ("localhost", "127.0.0.1"):
+            raise ValueError("cloud: the ready file names an address outside this machine")
+    return Cloud(
+        "sandbox", ready["authority"], ready["graph"], _GLOBAL_TEMPLATE, CLOUDS["public"].portal, ca_bundle, ready["auth0_domain"]
+    )
+
+
+def resolve(reference: str, *, column: str = "") -> Secret:
+    """Return the secret a reference stands for. Raises `SettingsError` that names the reference, not what it holds."""
+    kind, _, place = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(place, "")
+    elif kind == "file":
+        value = _from_file(Path(place).expanduser(), column)
+    elif kind == "keyring":
+        value = _from_keyring(place, column)
+    else:
+        raise SettingsError("is not a reference", "Write env:NAME, file:PATH or keyring:SERVICE/USER", column=column)
+    if not value:
+        raise SettingsError(f"{reference} is empty or not set", "Set it, then run again; nothing was sent", column=column)
+    return Secret(value)
+
+
+def _from_file(path: Path, column: str) -> str:
+    try:
+        if path.stat().st_size > _SECRET_FILE_LIMIT:
+            raise SettingsError(
+                f"file:{path} is too large for a secret", "Name the file that holds only the secret", column=column
+            )
+        return path.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise SettingsError(
+            f"file:{path} cannot be read ({type(unreadable).__name__})", "Check the path and its rights", column=column
+        ) from None
+
+
+def _from_keyring(place: str, column: str) -> str:
+    try:
+        import keyring
+    except ImportError:
+        raise SettingsError(
+            "keyring is not installed", "pip install 'inbound-scim-runbook[keyring]', or use env: or file:", column=column
+        ) from None
+    service, _, user = place.partition("/")
+    try:
+        return keyring.get_password(service, user) or ""
+    except keyring.errors.KeyringError as refused:
+        raise SettingsError(
+            f"the keyring answered {type(refused).__name__}", "Unlock it, or use env: or file:", column=column
+        ) from None
+
+
+def output_name(name: str) -> str:
+    """Return a folder name for a tenant: the name itself when plain, else an ASCII slug with a hash that keeps it unique."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        return name
+    ascii_text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")[:40] or "tenant"
+    return f"{slug}-{hashlib.sha256(unicodedata.normalize('NFC', name).encode()).hexdigest()[:8]}"
+
+
+def _is_guid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
