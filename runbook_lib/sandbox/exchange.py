@@ -24,7 +24,7 @@ class Call:
 
     `path` is percent-decoded and starts with a slash; `query` is the raw query string; header names are lower-case;
     `origin` is `https://host:port` of the service as the client addressed it; `params` the values of the route's
-    placeholders.
+    placeholders. `number` is its place in the history; `batch` that of the Graph batch it came in, else 0.
     """
 
     service: str
@@ -35,6 +35,8 @@ class Call:
     body: bytes = b""
     origin: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
+    batch: int = 0
+    number: int = 0
 
     def json(self) -> Any:
         """Return the parsed body; None for an empty one. Raises `ValueError` when it is not JSON."""

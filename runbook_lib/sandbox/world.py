@@ -6,12 +6,18 @@ round trip. Everything random or timed comes from `ids` and `clock`; two worlds 
 
 from __future__ import annotations
 
+import copy
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib.sandbox.clock import Clock
+from runbook_lib.sandbox.exchange import Answer, Call
 from runbook_lib.sandbox.ids import Ids
+
+if TYPE_CHECKING:
+    import requests
 
 Document = dict[str, Any]
 
@@ -120,9 +126,45 @@ class World:
     ids: Ids
     clock: Clock
     ca_bundle: str = ""
+    dispatch: Callable[[Call], Answer] | None = field(default=None, repr=False, compare=False)
+    scim_session: Callable[[], requests.Session] | None = field(default=None, repr=False, compare=False)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def entra_by_name(self, tenant: str) -> EntraTenant | None:
         """Return the Entra tenant whose id or domain `tenant` is, or None."""
         wanted = tenant.lower()
         return next((t for t in self.entra.values() if wanted in (t.id, t.domain.lower())), None)
+
+    def snapshot(self) -> tuple[Auth0Tenant, dict[str, EntraTenant]]:
+        """Return a copy of all state, for `restore`."""
+        return copy.deepcopy((self.auth0, self.entra))
+
+    def restore(self, snapshot: tuple[Auth0Tenant, dict[str, EntraTenant]]) -> None:
+        """Put all state back to a snapshot; issued access tokens stay valid."""
+        tokens, entra_tokens = self.auth0.access_tokens, {t.id: t.access_tokens for t in self.entra.values()}
+        self.auth0, self.entra = snapshot
+        self.auth0.access_tokens = tokens
+        for tenant in self.entra.values():
+            tenant.access_tokens = entra_tokens.get(tenant.id, tenant.access_tokens)
+
+    def secrets(self) -> dict[str, str]:
+        """Return every live secret text with the id that stands for it in state and history."""
+        named = {client.client_secret: f"<secret of {client.client_id}>" for client in self.auth0.clients.values()}
+        for connection in self.auth0.connections.values():
+            if secret := connection.get("options", {}).get("client_secret"):
+                named[secret] = f"<client secret of {connection['id']}>"
+        for provisioning in self.auth0.provisioning.values():
+            named |= {text: token_id for token_id, text in provisioning.token_values.items()}
+        named |= {text: f"<access token {n}>" for n, text in enumerate(self.auth0.access_tokens, start=1)}
+        for tenant in self.entra.values():
+            named |= {c.client_secret: f"<secret of {c.client_id}>" for c in tenant.clients.values() if c.client_secret}
+            named |= {text: f"<access token {n} of {tenant.domain}>" for n, text in enumerate(tenant.access_tokens, start=1)}
+            named |= {text: f"<refresh token {n} of {tenant.domain}>" for n, text in enumerate(tenant.refresh_tokens, start=1)}
+        return named
+
+    def without_secrets(self, text: str) -> str:
+        """Return `text` with every secret replaced by its id."""
+        for secret, name in self.secrets().items():
+            if secret and secret in text:
+                text = text.replace(secret, name)
+        return text

@@ -1,0 +1,1 @@
+"""Auth0's token endpoint and Management API, simulated."""

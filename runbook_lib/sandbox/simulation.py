@@ -1,0 +1,127 @@
+"""The one door into the simulated services: every request passes faults, history and routing here, whatever carried it."""
+
+from __future__ import annotations
+
+import fnmatch
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from runbook_lib.sandbox.exchange import Answer, Call, Router
+from runbook_lib.sandbox.world import World
+
+TICK_S = 0.05
+STATUS_KINDS = ("401", "403", "404", "409", "429", "500", "503")
+TRANSPORT_KINDS = ("drop_before", "drop_after", "reset", "truncate", "slow")
+KINDS = (*STATUS_KINDS, *TRANSPORT_KINDS, "lost_write")
+
+
+@dataclass
+class Fault:
+    """A fault waiting for the `nth` request that matches; `kind` is one of KINDS."""
+
+    service: str
+    method: str
+    path: str
+    nth: int
+    kind: str
+    seen: int = 0
+
+    def strikes(self, call: Call) -> bool:
+        """Count the call when it matches; say whether it is the one."""
+        wanted = ((self.service, call.service), (self.method, call.method), (self.path, call.path))
+        if not all(pattern == "*" or fnmatch.fnmatchcase(value, pattern) for pattern, value in wanted):
+            return False
+        self.seen += 1
+        return self.seen == self.nth
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An answer and what happens to it on the way: `transport` is empty or one of TRANSPORT_KINDS."""
+
+    answer: Answer
+    transport: str = ""
+
+
+@dataclass
+class Simulation:
+    """All services over one world. `routers` and `error_bodies` are by service name."""
+
+    world: World
+    routers: dict[str, Router]
+    error_bodies: dict[str, Callable[[World, int, str], Any]]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.world.dispatch = lambda call: self.handle(call).answer
+
+    def handle(self, call: Call) -> Delivery:
+        """Answer one call, with the fault that is due, and record it."""
+        with self.world.lock:
+            self.world.clock.advance(TICK_S)
+            fault = next((fault for fault in self.faults if fault.strikes(call)), None)
+            entry = self._record(call)
+        kind = fault.kind if fault else ""
+        delivery = self._delivered(call, kind)
+        entry["status"] = delivery.answer.status if delivery.transport not in ("drop_before", "drop_after", "reset") else 0
+        if kind:
+            entry["fault"] = kind
+        return delivery
+
+    def _record(self, call: Call) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "n": len(self.history) + 1,
+            "service": call.service,
+            "method": call.method,
+            "path": self.world.without_secrets(call.path),
+            "query": self.world.without_secrets(call.query),
+            "status": 0,
+        }
+        if call.batch:
+            entry["batch"] = call.batch
+        self.history.append(entry)
+        return entry
+
+    def _delivered(self, call: Call, kind: str) -> Delivery:
+        if kind in STATUS_KINDS:
+            headers = {"Retry-After": "0.1"} if kind in ("429", "503") else {}
+            body = self.error_bodies[call.service](self.world, int(kind), "")
+            return Delivery(Answer(int(kind), body, headers))
+        if kind in ("drop_before", "reset"):
+            return Delivery(Answer(503), kind)
+        before = self.world.snapshot() if kind == "lost_write" else None
+        answer = self._routed(call)
+        if before is not None:
+            self.world.restore(before)
+        return Delivery(answer, kind if kind in TRANSPORT_KINDS else "")
+
+    def _routed(self, call: Call) -> Answer:
+        router = self.routers[call.service]
+        route, params, path_exists = router.find(call.method, call.path)
+        if route is None:
+            sys.stderr.write(f"sandbox: {call.service} does not simulate {call.method} {call.path}\n")
+            status = 405 if path_exists else 404
+            body = self.error_bodies[call.service](self.world, status, "The sandbox does not simulate this request.")
+            return Answer(status, body, {"x-sandbox": "not simulated"})
+        call = replace(call, params=params, number=len(self.history))
+        if not route.holds_the_world:
+            return route.handler(self.world, call)
+        with self.world.lock:
+            return route.handler(self.world, call)
+
+
+def parse_faults(body: Any) -> list[Fault]:
+    """Return the faults of a control request. Raises `ValueError` on anything else than a list of known ones."""
+    if not isinstance(body, list):
+        raise ValueError("expected a list of faults")
+    faults = []
+    for entry in body:
+        kind = str(entry.get("kind"))
+        if kind not in KINDS or not set(entry) <= {"service", "method", "path", "nth", "kind"}:
+            raise ValueError(f"kind is one of {', '.join(KINDS)}; keys are service, method, path, nth, kind")
+        service, method, path = (str(entry.get(name) or "*") for name in ("service", "method", "path"))
+        faults.append(Fault(service, method, path, int(entry.get("nth") or 1), kind))
+    return faults
