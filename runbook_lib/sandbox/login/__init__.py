@@ -1,0 +1,1 @@
+"""Microsoft login (the v2.0 endpoints), simulated for msal."""
