@@ -36,8 +36,8 @@ GRAPH_PERMISSIONS = (
     "Group.Read.All Organization.Read.All AuditLog.Read.All Directory.Read.All"
 ).split()
 PEOPLE = (
-    "Adele Vance;Alex Wilber;Christie Cline;Diego Siciliani;Grady Archie;Henrietta Mueller;Isaiah Langer;Johanna Lorenz;Joni Sherman;"
-    "Lee Gu;Lidia Holloway;Lynne Robbins;Megan Bowen;Miriam Graham"
+    "Adele Vance;Alex Wilber;Christie Cline;Diego Siciliani;Grady Archie;Henrietta Mueller;Isaiah Langer;Johanna Lorenz;"
+    "Joni Sherman;Lee Gu;Lidia Holloway;Lynne Robbins;Megan Bowen;Miriam Graham"
 ).split(";")
 ASSIGNED = 12  # the last two are members of a group only
 SCIM_SCOPES = ["get:users", "patch:users", "delete:users"]

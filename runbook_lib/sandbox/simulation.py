@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,7 +51,7 @@ class Simulation:
 
     world: World
     routers: dict[str, Router]
-    error_bodies: dict[str, Callable[[World, int, str], Any]]
+    error_bodies: Mapping[str, Callable[[World, int, str], Any]]
     history: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 

@@ -1,0 +1,54 @@
+"""The control API: look into the sandbox, move its clock, break it, run a cycle. Not part of any simulated service."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+from runbook_lib.sandbox.demo_tenants import shown_state
+from runbook_lib.sandbox.entra_engine import engine
+from runbook_lib.sandbox.exchange import Answer, Call
+from runbook_lib.sandbox.simulation import Simulation, parse_faults
+
+
+def control(simulation: Simulation, token: str, reset: Callable[[int | None], None], call: Call) -> Answer:
+    """Answer one control request. `reset` rebuilds the world with a seed, or with the same one."""
+    if not hmac.compare_digest((call.bearer() or "").encode(), token.encode()):
+        return Answer(401, {"error": "the control token is missing or wrong"})
+    try:
+        body = call.json()
+        return _answered(simulation, reset, call, body)
+    except (ValueError, TypeError, KeyError, AttributeError) as wrong:
+        return Answer(400, {"error": f"cannot do {call.method} {call.path}: {wrong}"})
+
+
+def _answered(simulation: Simulation, reset: Callable[[int | None], None], call: Call, body: Any) -> Answer:
+    world = simulation.world
+    match (call.method, call.path):
+        case ("GET", "/state"):
+            with world.lock:
+                return Answer(200, shown_state(world))
+        case ("GET", "/history"):
+            with world.lock:
+                return Answer(200, json.loads(json.dumps(simulation.history)))
+        case ("POST", "/reset"):
+            reset((body or {}).get("seed"))
+            return Answer(204)
+        case ("POST", "/faults"):
+            simulation.faults.extend(parse_faults(body))
+            return Answer(204)
+        case ("DELETE", "/faults"):
+            simulation.faults.clear()
+            return Answer(204)
+        case ("POST", "/clock"):
+            with world.lock:
+                world.clock.advance(float(body["advance_s"]))
+            return Answer(200, {"now": world.clock.auth0()})
+        case ("POST", "/cycle"):
+            try:
+                return Answer(200, engine.run_cycle(world, body["job_id"]))
+            except LookupError:
+                return Answer(404, {"error": "there is no such job"})
+    return Answer(404, {"error": f"control knows no {call.method} {call.path}"})
