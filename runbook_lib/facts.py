@@ -1,0 +1,300 @@
+"""Settings and clients -> the objects this tenant means. Each fact is one reading, kept for a moment and dropped by a write.
+
+A fact returns None for what does not exist yet. What a step needs is passed to it as values, so that steps know no HTTP.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from runbook_lib.clients.auth0_management import Auth0Management, scim_endpoint_url
+from runbook_lib.clients.microsoft_graph import MicrosoftGraph
+from runbook_lib.clients.sign_in import Grant, SignIn
+from runbook_lib.errors import StepBlocked
+from runbook_lib.models import (
+    Application,
+    AppRoleAssignment,
+    Auth0User,
+    Connection,
+    EntraUser,
+    Organization,
+    SavedCredentials,
+    ScimConfiguration,
+    ScimMappingRow,
+    ScimToken,
+    ServicePrincipal,
+    SynchronizationJob,
+    SynchronizationSchema,
+)
+from runbook_lib.secret import Secret
+from runbook_lib.settings import Cloud, TenantSettings
+
+T = TypeVar("T")
+
+
+@dataclass
+class Memory:
+    """What must survive from one step to the next and can be read nowhere: the text of a new SCIM token, until 3.6."""
+
+    scim_token: Secret | None = None
+    scim_token_id: str = ""
+    own_token_ids: frozenset[str] = frozenset()
+    made_application_id: str = ""
+    tested_user_id: str = ""
+
+
+@dataclass
+class View:
+    """One tenant as seen through both services. Readings are shared between steps and age."""
+
+    settings: TenantSettings
+    cloud: Cloud
+    auth0: Auth0Management
+    graph: MicrosoftGraph
+    auth0_sign_in: SignIn
+    entra_sign_in: SignIn
+    memory: Memory = field(default_factory=Memory)
+    clock: Callable[[], float] = time.monotonic
+    _readings: dict[str, tuple[float, Any]] = field(default_factory=dict)
+
+    def read(self, fact: Fact[T], max_age_s: float = 30.0) -> T:
+        """Return a fact's value, read anew when it is older than `max_age_s`."""
+        if fact.is_derived:
+            return fact.look(self)
+        kept = self._readings.get(fact.name)
+        if kept is not None and self.clock() - kept[0] <= max_age_s:
+            value: T = kept[1]
+            return value
+        value = fact.look(self)
+        self._readings[fact.name] = (self.clock(), value)
+        return value
+
+    def forget(self, *facts: Fact[Any]) -> None:
+        """Drop readings that a write made stale; none named drops all."""
+        for name in [fact.name for fact in facts] or list(self._readings):
+            self._readings.pop(name, None)
+
+    def stale(self, max_age_s: float) -> None:
+        """Drop every reading older than `max_age_s`."""
+        now = self.clock()
+        self._readings = {name: kept for name, kept in self._readings.items() if now - kept[0] <= max_age_s}
+
+
+@dataclass(frozen=True)
+class Fact(Generic[T]):
+    """A named reading; a derived one costs no request and is never kept."""
+
+    name: str
+    look: Callable[[View], T]
+    is_derived: bool = False
+
+
+def fact(look: Callable[[View], T]) -> Fact[T]:
+    """Make a fact of a function that reads it."""
+    return Fact(look.__name__, look)
+
+
+def derived(look: Callable[[View], T]) -> Fact[T]:
+    """Make a fact of a function that only combines other facts."""
+    return Fact(look.__name__, look, is_derived=True)
+
+
+# Auth0 ---------------------------------------------------------------------------------------------------------------
+
+
+@derived
+def auth0_grant(view: View) -> Grant:
+    """What the Auth0 token allows."""
+    return view.auth0_sign_in.grant()
+
+
+@derived
+def entra_grant(view: View) -> Grant:
+    """What the Graph token allows."""
+    return view.entra_sign_in.grant()
+
+
+@fact
+def connection(view: View) -> Connection:
+    """The connection, by id or exact name."""
+    wanted = view.settings.auth0_connection
+    if wanted.startswith("con_"):
+        found = view.auth0.connection_by_id(wanted)
+        if found is not None:
+            return found
+    named = view.auth0.connections_by_name(wanted)
+    if len(named) != 1:
+        raise StepBlocked(
+            f"Auth0 has {len(named) or 'no'} connection{'s' if len(named) > 1 else ''} {wanted!r}",
+            "Set auth0_connection to the connection's id (con_…) or exact name; both stand in the Auth0 dashboard",
+        )
+    return named[0]
+
+
+@fact
+def user_count(view: View) -> int:
+    """How many users the connection has."""
+    return view.auth0.user_count(view.read(connection).name).count
+
+
+@fact
+def scim_configuration(view: View) -> ScimConfiguration | None:
+    """The connection's SCIM configuration."""
+    return view.auth0.scim_configuration(view.read(connection).id)
+
+
+@fact
+def default_mapping(view: View) -> tuple[ScimMappingRow, ...]:
+    """The mapping that Auth0 proposes."""
+    return view.auth0.default_mapping(view.read(connection).id)
+
+
+@fact
+def scim_tokens(view: View) -> tuple[ScimToken, ...] | None:
+    """The connection's SCIM tokens; None while SCIM is off."""
+    if view.read(scim_configuration) is None:
+        return None
+    return view.auth0.scim_tokens(view.read(connection).id)
+
+
+@derived
+def endpoint_url(view: View) -> str:
+    """The SCIM endpoint URL."""
+    return scim_endpoint_url(view.settings.auth0_domain, view.read(connection).id)
+
+
+@derived
+def memory(view: View) -> Memory:
+    """What this session remembers."""
+    return view.memory
+
+
+@derived
+def cloud(view: View) -> Cloud:
+    """Which Microsoft cloud this is."""
+    return view.cloud
+
+
+# Entra ---------------------------------------------------------------------------------------------------------------
+
+
+@fact
+def organization(view: View) -> Organization:
+    """The Entra tenant of the Graph token."""
+    return view.graph.organization()
+
+
+@fact
+def oidc_application(view: View) -> Application | None:
+    """The app registration that the connection signs in with."""
+    return view.graph.application(_oidc_client_id(view))
+
+
+@fact
+def oidc_service_principal(view: View) -> ServicePrincipal | None:
+    """The enterprise application of the sign-in."""
+    return view.graph.service_principal(_oidc_client_id(view))
+
+
+def _oidc_client_id(view: View) -> str:
+    client_id = view.read(connection).oidc_client_id
+    try:
+        return str(UUID(client_id))
+    except ValueError:
+        raise StepBlocked(
+            f"The connection's client id {client_id!r} is no Entra application id", "Correct the client id of the connection"
+        ) from None
+
+
+@fact
+def enterprise_applications(view: View) -> tuple[ServicePrincipal, ...]:
+    """Every enterprise application of the wanted name."""
+    return view.graph.service_principals_named(view.settings.scim_app_name)
+
+
+@derived
+def enterprise_application(view: View) -> ServicePrincipal | None:
+    """The enterprise application for SCIM, when there is exactly one."""
+    found = view.read(enterprise_applications)
+    return found[0] if len(found) == 1 else None
+
+
+@fact
+def access(view: View) -> tuple[AppRoleAssignment, ...]:
+    """Users and groups who have access to the sign-in application, each once; or those the settings name."""
+    if view.settings.assign:
+        return tuple(_named(view, who) for who in view.settings.assign)
+    principal = view.read(oidc_service_principal)
+    found = view.graph.assignments(principal.id) if principal else ()
+    return tuple({entry.principal_id: entry for entry in found if entry.principal_type in ("User", "Group")}.values())
+
+
+def _named(view: View, who: str) -> AppRoleAssignment:
+    user = view.graph.user(who)
+    if user is None:
+        raise StepBlocked(f"The settings assign {who}, whom Entra does not know", "Correct the list `assign`")
+    return AppRoleAssignment("", user.id, "User", user.display_name, "")
+
+
+@fact
+def assignments(view: View) -> tuple[AppRoleAssignment, ...]:
+    """Who is assigned to the enterprise application for SCIM."""
+    principal = view.read(enterprise_application)
+    return view.graph.assignments(principal.id) if principal else ()
+
+
+@fact
+def jobs(view: View) -> tuple[SynchronizationJob, ...]:
+    """The provisioning jobs of the enterprise application."""
+    principal = view.read(enterprise_application)
+    return view.graph.synchronization_jobs(principal.id) if principal else ()
+
+
+@derived
+def job(view: View) -> SynchronizationJob | None:
+    """The SCIM provisioning job."""
+    found = [entry for entry in view.read(jobs) if entry.template_id == "scim"]
+    return found[0] if len(found) == 1 else None
+
+
+@fact
+def saved_credentials(view: View) -> SavedCredentials:
+    """What Entra has saved for the job; empty before there is one."""
+    principal = view.read(enterprise_application)
+    if principal is None or view.read(job) is None:
+        return SavedCredentials({})
+    return view.graph.saved_credentials(principal.id)
+
+
+@fact
+def schema(view: View) -> SynchronizationSchema | None:
+    """The schema of the job."""
+    principal, found = view.read(enterprise_application), view.read(job)
+    return view.graph.synchronization_schema(principal.id, found.id) if principal and found else None
+
+
+@fact
+def test_user(view: View) -> EntraUser | None:
+    """The user that step 4.2 provisions."""
+    return view.graph.user(view.settings.test_user)
+
+
+@fact
+def test_user_groups(view: View) -> frozenset[str]:
+    """The groups of the test user; read only when the user is not assigned directly."""
+    user = view.read(test_user)
+    if user is None or user.id in {entry.principal_id for entry in view.read(access)}:
+        return frozenset()
+    return view.graph.group_ids_of_user(user.id)
+
+
+@fact
+def test_user_profiles(view: View) -> tuple[Auth0User, ...]:
+    """The Auth0 profiles of this connection that carry the test user's mail address."""
+    user, name = view.read(test_user), view.read(connection).name
+    found = view.auth0.users_by_email(user.mail) if user and user.mail else ()
+    return tuple(profile for profile in found if name in profile.connections)

@@ -1,0 +1,213 @@
+"""Section 4: test with one user, then turn provisioning on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from runbook_lib import facts
+from runbook_lib.change import Change, Diff, Finding
+from runbook_lib.clients import microsoft_graph as graph
+from runbook_lib.errors import StepBlocked, StepWaits, VerificationFailed
+from runbook_lib.facts import Memory
+from runbook_lib.http import Response
+from runbook_lib.models import (
+    AppRoleAssignment,
+    Auth0User,
+    Connection,
+    EntraUser,
+    SavedCredentials,
+    ScimConfiguration,
+    ScimToken,
+    ServicePrincipal,
+    SynchronizationJob,
+    SynchronizationSchema,
+)
+from runbook_lib.settings import TenantSettings
+from runbook_lib.steps.credentials import credential_differences, is_exact
+from runbook_lib.steps.kinds import Yield, check, ensure, probe
+from runbook_lib.steps.verdict import parse_verdict
+from runbook_lib.vocabulary import EXTERNAL_ID, OBJECT_ID, SCIM_USER_ID_ATTRIBUTE, WORK_EMAIL, WORK_EMAIL_PRECEDENCE
+
+
+@check("4.1", reads=(facts.job,))
+def ready_for_testing(job: SynchronizationJob | None, settings: TenantSettings) -> Iterator[Yield]:
+    """Open provision on demand.
+
+    Documented: Manage > Provisioning > Provision on Demand.
+    Blocked when: the job is in quarantine. Starting it would clear that, and could let a mass deletion through.
+    """
+    if job is None:
+        raise StepWaits("3.4", "The provisioning job")
+    if job.is_quarantined:
+        raise StepBlocked(
+            f"The provisioning job is in quarantine ({job.quarantine_reason})",
+            "Look at Provisioning > Overview in Entra, mend the cause and let an administrator clear it; this tool never does",
+        )
+    yield Finding("The job is ready.")
+
+
+@probe(
+    "4.2",
+    reads=(
+        facts.test_user,
+        facts.test_user_groups,
+        facts.access,
+        facts.test_user_profiles,
+        facts.scim_configuration,
+        facts.enterprise_application,
+        facts.job,
+        facts.schema,
+        facts.memory,
+    ),
+    touches=(facts.test_user_profiles, facts.scim_tokens, facts.jobs),
+)
+def provision_on_demand(
+    user: EntraUser | None,
+    groups: frozenset[str],
+    access: tuple[AppRoleAssignment, ...],
+    profiles: tuple[Auth0User, ...],
+    scim: ScimConfiguration | None,
+    principal: ServicePrincipal | None,
+    job: SynchronizationJob | None,
+    schema: SynchronizationSchema | None,
+    memory: Memory,
+    settings: TenantSettings,
+) -> Iterator[Yield]:
+    """Provision one user on demand.
+
+    Documented: select an assigned user and choose Provision; a user who is not in Auth0 gives an error.
+    Blocked when: the test user is unknown, disabled (they would be blocked in Auth0), not assigned, or absent from Auth0.
+    """
+    user, profile = _fit_for_testing(user, groups, access, profiles, settings)
+    where = scim.auth0_attribute(EXTERNAL_ID) if scim else None
+    if where and profile.attribute(where) == user.id and memory.tested_user_id != "again":
+        yield Finding(f"{user.display_name} is linked: Auth0 holds the object id as external id. Not repeated.")
+        return
+    diff = Diff(f"user {user.display_name}", "external id in Auth0", "", "the Entra object id")
+    if principal is None or job is None or schema is None:
+        raise StepWaits("3.12", "The provisioning job with its mappings", (diff,))
+    request = graph.provision_on_demand(principal.id, job.id, schema.rule_id, user.id)
+    yield Change(diff.on, (diff,), request, receive=_judge, confirm=None)
+
+
+def _fit_for_testing(
+    user: EntraUser | None,
+    groups: frozenset[str],
+    access: tuple[AppRoleAssignment, ...],
+    profiles: tuple[Auth0User, ...],
+    settings: TenantSettings,
+) -> tuple[EntraUser, Auth0User]:
+    if user is None:
+        raise StepBlocked(
+            f"Entra knows no user {settings.test_user}", "Set test_user to the user principal name of an assigned user"
+        )
+    if not user.is_enabled:
+        raise StepBlocked(
+            f"{user.display_name} is disabled in Entra and would be blocked in Auth0", "Set test_user to an enabled user"
+        )
+    if not ({user.id} | groups) & {entry.principal_id for entry in access}:
+        raise StepBlocked(f"{user.display_name} is not assigned to the sign-in application", "Set test_user to an assigned user")
+    if not profiles:
+        raise StepBlocked(
+            f"{user.display_name} ({user.mail or 'no mail address'}) has no user in Auth0 on this connection",
+            "Let them sign in once, or set test_user to somebody who has",
+        )
+    if len(profiles) > 1:
+        raise StepBlocked(
+            f"{len(profiles)} Auth0 users of this connection share {user.mail}", "Set test_user to a user with one profile"
+        )
+    if profiles[0].is_blocked:
+        raise StepBlocked(f"{user.display_name} is blocked in Auth0", "Set test_user to a user who may sign in")
+    return user, profiles[0]
+
+
+def _judge(answer: Response) -> dict[str, str]:
+    verdict = parse_verdict(answer.body)
+    if not verdict.is_good:
+        hint = "the user is not in Auth0 and creating is off" if "nomatch" in verdict.code.lower() else verdict.message
+        raise VerificationFailed("the test user after provision on demand", (f"{verdict.result} {verdict.code}: {hint}",))
+    return {}
+
+
+@ensure(
+    "4.3",
+    reads=(
+        facts.job,
+        facts.enterprise_application,
+        facts.connection,
+        facts.scim_configuration,
+        facts.scim_tokens,
+        facts.saved_credentials,
+        facts.schema,
+        facts.access,
+        facts.assignments,
+        facts.endpoint_url,
+        facts.test_user_profiles,
+        facts.test_user,
+    ),
+    touches=(facts.jobs,),
+)
+def turn_provisioning_on(
+    job: SynchronizationJob | None,
+    principal: ServicePrincipal | None,
+    connection: Connection,
+    scim: ScimConfiguration | None,
+    tokens: tuple[ScimToken, ...] | None,
+    saved: SavedCredentials,
+    schema: SynchronizationSchema | None,
+    access: tuple[AppRoleAssignment, ...],
+    assigned: tuple[AppRoleAssignment, ...],
+    endpoint_url: str,
+    profiles: tuple[Auth0User, ...],
+    user: EntraUser | None,
+    settings: TenantSettings,
+) -> Iterator[Yield]:
+    """Turn provisioning on.
+
+    Documented: set the Provisioning Status to On. Everything earlier is read again first; one false condition and the job
+    is not started. A job in quarantine is never started, and restart is never called.
+    """
+    if settings.turn_on != "yes":
+        yield Finding("turn_on is no: the job is left as it is.")
+        return
+    if job is not None and job.is_quarantined:
+        raise StepBlocked(f"The provisioning job is in quarantine ({job.quarantine_reason})", "See step 4.1")
+    if job is not None and job.is_running:
+        yield Finding("Provisioning is on.")
+        return
+    diff = Diff("provisioning job", "Provisioning Status", "Off", "On")
+    if job is None or principal is None or schema is None or scim is None:
+        raise StepWaits("3.4", "The provisioning job", (diff,))
+    conditions: dict[str, Callable[[], bool]] = {
+        "the user id attribute type is sub and the common endpoint off (1.2)": lambda: (
+            connection.user_id_attribute_type == "sub" and not connection.uses_common_endpoint
+        ),
+        "profiles are synced at each login (1.3)": lambda: connection.syncs_at_each_login,
+        "the SCIM user id is externalId (1.4)": lambda: scim.user_id_attribute == SCIM_USER_ID_ATTRIBUTE,
+        "a token has exactly the three scopes and was used (2.3)": lambda: any(
+            is_exact(t) and t.last_used_at for t in tokens or ()
+        ),
+        "somebody is assigned, and everyone who has access (3.3)": lambda: (
+            bool(assigned) and {entry.principal_id for entry in access} <= {entry.principal_id for entry in assigned}
+        ),
+        "tenant URL, token and deletion guard are saved (3.6)": lambda: (
+            saved.holds_token and not credential_differences(saved, endpoint_url, settings)
+        ),
+        "Create is off (3.7)": lambda: schema.flow_types == ("Update", "Delete"),
+        "externalId comes from objectId (3.9)": lambda: (row := schema.row(EXTERNAL_ID)) is not None and row.source == OBJECT_ID,
+        "the work email matches with precedence 2 (3.11)": lambda: (
+            (row := schema.row(WORK_EMAIL)) is not None and row.precedence == WORK_EMAIL_PRECEDENCE
+        ),
+        "the test user is linked and not blocked (4.2)": lambda: _is_linked(user, profiles, scim),
+    }
+    open_conditions = [name for name, holds in conditions.items() if not holds()]
+    if open_conditions:
+        raise StepWaits("4.2", f"What must hold before starting ({'; '.join(open_conditions)})", (diff,))
+    yield Change(diff.on, (diff,), graph.start_job(principal.id, job.id))
+
+
+def _is_linked(user: EntraUser | None, profiles: tuple[Auth0User, ...], scim: ScimConfiguration) -> bool:
+    where = scim.auth0_attribute(EXTERNAL_ID)
+    if user is None or len(profiles) != 1 or profiles[0].is_blocked:
+        return False
+    return where is None or profiles[0].attribute(where) == user.id
