@@ -44,7 +44,6 @@ class Memory:
     scim_token_id: str = ""
     own_token_ids: frozenset[str] = frozenset()
     made_application_id: str = ""
-    tested_user_id: str = ""
 
 
 @dataclass

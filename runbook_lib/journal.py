@@ -58,13 +58,11 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
         yield event
 
 
-def made_by_us(folder: Path, kind: str, connection_id: str) -> frozenset[str]:
-    """Return the ids of all things of a kind that any run below `folder` made for a connection."""
-    ids: set[str] = set()
-    for path in folder.glob("*/*/journal.jsonl"):
-        ids |= {
-            str(event["made"][kind])
-            for event in read_events(path)
-            if event["event"] == "outcome" and event.get("connection") == connection_id and kind in (event.get("made") or {})
-        }
-    return frozenset(ids)
+def made_by_us(folder: Path, kind: str) -> frozenset[str]:
+    """Return the ids of all things of a kind that any run below `folder` (`<run>/<tenant>/journal.jsonl`) made."""
+    return frozenset(
+        str(event["made"][kind])
+        for path in folder.glob("*/*/journal.jsonl")
+        for event in read_events(path)
+        if event["event"] == "outcome" and kind in (event.get("made") or {})
+    )

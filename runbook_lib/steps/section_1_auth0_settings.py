@@ -26,7 +26,7 @@ def find_connection(connection: Connection, settings: TenantSettings) -> Iterato
     yield Finding(f"{connection.name}, shown as {connection.display_name or connection.name}.")
 
 
-@ensure("1.2", reads=(facts.connection, facts.user_count))
+@ensure("1.2", reads=(facts.connection, facts.user_count), touches=(facts.connection,))
 def pairwise_subject(connection: Connection, users: int, settings: TenantSettings) -> Iterator[Yield]:
     """Use the pairwise subject as user id, and no common endpoint.
 
@@ -65,7 +65,11 @@ def _hazard(connection: Connection, users: int) -> Hazard | None:
     return None
 
 
-@ensure("1.3", reads=(facts.connection, facts.scim_configuration), touches=(facts.scim_tokens,))
+@ensure(
+    "1.3",
+    reads=(facts.connection, facts.scim_configuration),
+    touches=(facts.connection, facts.scim_configuration, facts.scim_tokens),
+)
 def sync_and_scim_on(connection: Connection, scim: ScimConfiguration | None, settings: TenantSettings) -> Iterator[Yield]:
     """Sync profiles at each login and turn SCIM on.
 
@@ -97,7 +101,7 @@ def user_id_from_external_id(scim: ScimConfiguration | None, settings: TenantSet
         yield Change(diffs[0].on, diffs, patch_scim_configuration(scim, SCIM_USER_ID_ATTRIBUTE, scim.mapping))
 
 
-@check("1.5", reads=(facts.scim_configuration, facts.default_mapping))
+@check("1.5", reads=(facts.scim_configuration, facts.default_mapping), touches=(facts.scim_configuration,))
 def review_mapping(
     scim: ScimConfiguration | None, default: tuple[ScimMappingRow, ...], settings: TenantSettings
 ) -> Iterator[Yield]:

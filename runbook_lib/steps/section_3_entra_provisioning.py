@@ -62,7 +62,7 @@ def oidc_application(
 @ensure(
     "3.2",
     reads=(facts.enterprise_applications, facts.cloud, facts.memory, facts.jobs, facts.oidc_service_principal),
-    touches=(facts.enterprise_applications, facts.assignments, facts.jobs),
+    touches=(facts.enterprise_applications, facts.jobs),
 )
 def enterprise_application(
     found: tuple[ServicePrincipal, ...],
@@ -380,7 +380,7 @@ def _row_shown(schema: SynchronizationSchema | None, target: str) -> Iterator[Yi
     yield Finding(f"{target} comes from {row.source}{precedence}.")
 
 
-@ensure("3.12", reads=(facts.schema, facts.enterprise_application, facts.job), touches=(facts.schema, facts.jobs))
+@ensure("3.12", reads=(facts.schema, facts.enterprise_application, facts.job), touches=(facts.schema,))
 def save_mappings(
     schema: SynchronizationSchema | None,
     principal: ServicePrincipal | None,

@@ -8,7 +8,6 @@ from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Finding
 from runbook_lib.clients import microsoft_graph as graph
 from runbook_lib.errors import StepBlocked, StepWaits, VerificationFailed
-from runbook_lib.facts import Memory
 from runbook_lib.http import Response
 from runbook_lib.models import (
     AppRoleAssignment,
@@ -57,9 +56,8 @@ def ready_for_testing(job: SynchronizationJob | None, settings: TenantSettings) 
         facts.enterprise_application,
         facts.job,
         facts.schema,
-        facts.memory,
     ),
-    touches=(facts.test_user_profiles, facts.scim_tokens, facts.jobs),
+    touches=(facts.test_user_profiles,),
 )
 def provision_on_demand(
     user: EntraUser | None,
@@ -70,7 +68,6 @@ def provision_on_demand(
     principal: ServicePrincipal | None,
     job: SynchronizationJob | None,
     schema: SynchronizationSchema | None,
-    memory: Memory,
     settings: TenantSettings,
 ) -> Iterator[Yield]:
     """Provision one user on demand.
@@ -80,14 +77,14 @@ def provision_on_demand(
     """
     user, profile = _fit_for_testing(user, groups, access, profiles, settings)
     where = scim.auth0_attribute(EXTERNAL_ID) if scim else None
-    if where and profile.attribute(where) == user.id and memory.tested_user_id != "again":
-        yield Finding(f"{user.display_name} is linked: Auth0 holds the object id as external id. Not repeated.")
+    if where and profile.attribute(where) == user.id:
+        yield Finding(f"{user.display_name} is linked: Auth0 holds the Entra object id as external id.")
         return
     diff = Diff(f"user {user.display_name}", "external id in Auth0", "", "the Entra object id")
     if principal is None or job is None or schema is None:
         raise StepWaits("3.12", "The provisioning job with its mappings", (diff,))
     request = graph.provision_on_demand(principal.id, job.id, schema.rule_id, user.id)
-    yield Change(diff.on, (diff,), request, receive=_judge, confirm=None)
+    yield Change(diff.on, (diff,), request, receive=_judge)
 
 
 def _fit_for_testing(

@@ -1,0 +1,82 @@
+"""Results as files: results.json and report.html for a tenant, and what the journal says of its status."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from runbook_lib.journal import read_events
+from runbook_lib.secret import scrubber
+
+EXIT_CODES = {"done": 0, "unchanged": 0, "failed": 1, "interrupted": 1, "blocked": 3, "pending": 4}
+ICONS = {
+    "UNCHANGED": "=",
+    "PLANNED": "\u2026",
+    "CHANGED": "\u2713",
+    "PASSED": "\u2713",
+    "NOTED": "i",
+    "HANDOVER": "\u21aa",
+    "SKIPPED": "\u2013",
+    "BLOCKED": "\u2716",
+    "FAILED": "\u2716",
+}
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all, without secrets, readable by its owner only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as writer:
+        writer.write(scrubber.scrub(text))
+    part.replace(path)
+
+
+def write_results(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write results.json: one object a step, in the document's order."""
+    write_private(path, json.dumps(list(rows), indent=1, ensure_ascii=False))
+
+
+def tenant_status(journal: Path) -> tuple[str, str]:
+    """Return a tenant's status and what to know about it, from its journal alone.
+
+    The status is done, unchanged, pending, blocked, failed or interrupted. A run without an end event was interrupted.
+    """
+    if not journal.exists():
+        return "interrupted", "did not start, run again"
+    events = list(read_events(journal))
+    start = max((n for n, event in enumerate(events) if event["event"] == "run"), default=0)
+    events = events[start:]
+    rows = {event["step"]: event for event in events if event["event"] == "result"}
+    if not any(event["event"] == "end" for event in events):
+        last = next((event["step"] for event in reversed(events) if "step" in event), "the start")
+        return "interrupted", f"interrupted at {last}, run again"
+    return status_of(rows.values())
+
+
+def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the status of a tenant from its result rows, and the first thing to act on."""
+    found = list(rows)
+    for status, word in (("FAILED", "failed"), ("BLOCKED", "blocked")):
+        if bad := next((row for row in found if row["status"] == status), None):
+            return word, f"{bad['step']}: {bad['reason']}"
+    planned = [row["step"] for row in found if row["status"] == "PLANNED"]
+    if planned:
+        return "pending", f"{len(planned)} steps would change something"
+    changed = [row["step"] for row in found if row["status"] == "CHANGED"]
+    return ("done", f"{len(changed)} steps changed something") if changed else ("unchanged", "nothing to do")
+
+
+def write_report(path: Path, *, tenant: str, mode: str, version: str, rows: list[dict[str, Any]], time: str) -> None:
+    """Write report.html: one file, no outside resources, every text escaped."""
+    environment = Environment(loader=PackageLoader("runbook_lib", "templates"), autoescape=select_autoescape(default=True))
+    status, about = status_of(rows)
+    page = environment.get_template("report.html.j2").render(
+        tenant=tenant, mode=mode, version=version, rows=rows, time=time, icons=ICONS, status=status, about=about
+    )
+    write_private(path, page)
