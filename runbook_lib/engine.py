@@ -93,6 +93,10 @@ class Engine:
                 result = self.apply(step)
         return self._keep(result)
 
+    def press(self, number: str) -> StepResult:
+        """Apply one step because a person asked for it, whatever the mode, and return its result."""
+        return self._keep(self.apply(self._steps[number]))
+
     def _stopped(self) -> str:
         bad = [
             r

@@ -27,6 +27,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _AUTH0_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})?\.(?:auth0\.com|auth0app\.com)", re.ASCII)
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)
 _SECRET_FILE_LIMIT = 65_536
+SANDBOX_VARIABLE = "INBOUND_SCIM_SANDBOX"
 
 
 class RunMode(StrEnum):
@@ -262,6 +263,17 @@ def sandbox_cloud(ready_file: Path) -> Cloud:
     return Cloud(
         "sandbox", ready["authority"], ready["graph"], _GLOBAL_TEMPLATE, CLOUDS["public"].portal, ca_bundle, ready["auth0_domain"]
     )
+
+
+def attached_sandbox() -> Path | None:
+    """Return the ready file of a sandbox that runs beside this process, when one was announced to it."""
+    named = os.environ.get(SANDBOX_VARIABLE)
+    return Path(named) if named and Path(named).exists() else None
+
+
+def with_sandbox(ready_file: Path) -> dict[str, str]:
+    """Return the environment for a child process that is to find this sandbox."""
+    return {**os.environ, SANDBOX_VARIABLE: str(ready_file)}
 
 
 def resolve(reference: str, *, column: str = "") -> Secret:

@@ -1,0 +1,188 @@
+"""The command line. Heavy imports wait inside the commands, so that help answers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from runbook_lib import __version__
+
+EPILOG = "Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing sent; 3 blocked; 4 changes pending; 130/143 interrupted."
+
+
+@click.group(epilog=EPILOG)
+@click.version_option(__version__)
+def main() -> None:
+    """Inbound SCIM for older Azure AD connections, step by step."""
+    os.umask(0o077)
+
+    def terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, terminated)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the outputs.")
+def demo(out: Path | None) -> None:
+    """Show the whole procedure on a sandbox: plan, apply, and again to show that nothing is left.
+
+    Example: python -m runbook_lib demo
+    """
+    import tempfile
+
+    from runbook_lib.batch.runner import new_run_folder, run_tenants
+    from runbook_lib.batch.tenants_file import read_tenants
+    from runbook_lib.sandbox.server import launched
+    from runbook_lib.settings import RunMode
+
+    _say("Starting a sandbox of Auth0 and Microsoft Entra on this machine. Nothing leaves it.")
+    rounds = ((RunMode.PLAN, "plan"), (RunMode.APPLY, "apply"), (RunMode.APPLY, "apply again"))
+    folder = new_run_folder(out)
+    with tempfile.TemporaryDirectory() as scratch, launched(Path(scratch) / "ready.json") as ready:
+        everyone = {tenant.name: tenant for tenant in read_tenants(Path(ready["tenants_file"]))}
+        lines, calls = [], _call_counter(ready)
+        for mode, title in rounds:
+            chosen = tuple(everyone.values()) if title == "plan" else (everyone["fresh"], everyone["half-done"])
+            for tenant in chosen:
+                before = calls()
+                outcome = run_tenants((tenant,), mode, folder / title.replace(" ", "-"), lambda _outcome: None)[0]
+                lines.append((title, tenant.name, outcome.status, calls() - before, outcome.about))
+                _say(f"  {title:<12} {tenant.name:<18} {outcome.status}")
+    click.echo(f"\n{'round':<12} {'tenant':<18} {'status':<10} {'calls':>5}  what to know")
+    for title, name, status, count, about in lines:
+        click.echo(f"{title:<12} {name:<18} {status:<10} {count:>5}  {about[:110]}")
+    click.echo(f"\nPages, reports and journals: {folder}")
+    good = all(status == "unchanged" for title, _, status, _, _ in lines if title == "apply again")
+    sys.exit(0 if good else 1)
+
+
+def _call_counter(ready: dict[str, str]):  # type: ignore[no-untyped-def]
+    from runbook_lib.http import Pace, Service, open_session
+    from runbook_lib.secret import Secret
+
+    token = Secret(ready["control_token"])
+    control = Service(
+        "control", ready["control"], session=open_session(ready["ca_bundle"]), pace=Pace(), sign_in=lambda _renew: token
+    )
+
+    def calls() -> int:
+        history = control.read("/history")
+        return sum(entry["service"] != "scim" and "batch" not in entry for entry in history)
+
+    return calls
+
+
+@main.command()
+@click.argument("tenants", type=click.Path(path_type=Path))
+@click.option("--mode", type=click.Choice(["plan", "apply"]), default="plan", show_default=True, help="plan writes nothing.")
+@click.option("--only", metavar="NAME", multiple=True, help="Only this tenant; may be given again.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the outputs.")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+def run(tenants: Path, mode: str, only: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+    """Run the notebook for every tenant of a CSV or YAML file.
+
+    Example: python -m runbook_lib run tenants.csv --mode apply --only contoso
+    """
+    from runbook_lib.batch.runner import TenantOutcome, exit_code, new_run_folder, run_tenants
+    from runbook_lib.batch.tenants_file import read_tenants
+    from runbook_lib.errors import SettingsError
+    from runbook_lib.settings import RunMode
+
+    try:
+        chosen = read_tenants(tenants)
+        if only:
+            if unknown := set(only) - {tenant.name for tenant in chosen}:
+                raise SettingsError(f"no tenant is named {', '.join(sorted(unknown))}", "Check --only")
+            chosen = tuple(tenant for tenant in chosen if tenant.name in only)
+    except SettingsError as wrong:
+        _say(str(wrong))
+        sys.exit(2)
+    folder = new_run_folder(out)
+
+    def tell(outcome: TenantOutcome) -> None:
+        _say(f"{outcome.name}: {outcome.status}: {outcome.about}")
+
+    try:
+        outcomes = run_tenants(chosen, RunMode(mode), folder, tell)
+    except KeyboardInterrupt:
+        _say(f"interrupted; what was done is in {folder}")
+        sys.exit(130)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"folder": str(folder), "tenants": [{"name": o.name, "status": o.status, "about": o.about} for o in outcomes]}
+            )
+        )
+    else:
+        for outcome in outcomes:
+            click.echo(f"{outcome.name:<24} {outcome.status:<12} {outcome.about}")
+        click.echo(f"\nPages, reports and journals: {folder}")
+    sys.exit(exit_code(outcomes))
+
+
+@main.command()
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Written when the sandbox serves.")
+@click.option("--tenants", default=0, show_default=True, help="This many more tenants like `fresh`.")
+@click.option("--seed", default=7, show_default=True, help="Ids and secrets follow from it.")
+@click.option("--port", default=0, help="First of four ports; any free ones otherwise.")
+def sandbox(ready_file: Path | None, tenants: int, seed: int, port: int) -> None:
+    """Run the sandbox in the foreground.
+
+    Example: python -m runbook_lib sandbox --ready-file /tmp/ready.json
+    """
+    from runbook_lib.sandbox.server import serve_forever
+
+    serve_forever(ready_file=ready_file, tenants=tenants, seed=seed, port=port)
+
+
+@main.command()
+def lab() -> None:
+    """Open JupyterLab on the runbook, a sandbox running beside it.
+
+    Example: python -m runbook_lib lab
+    """
+    import subprocess
+    import tempfile
+
+    from runbook_lib.batch.runner import NOTEBOOK
+    from runbook_lib.sandbox.server import launched
+    from runbook_lib.settings import with_sandbox
+
+    with tempfile.TemporaryDirectory() as scratch, launched(Path(scratch) / "ready.json"):
+        command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", str(NOTEBOOK)]
+        environment = with_sandbox(Path(scratch) / "ready.json")
+        sys.exit(subprocess.call(command, env=environment))  # noqa: S603 - our own command
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def report(run_dir: Path) -> None:
+    """Rebuild the summary of a run from its journals.
+
+    Example: python -m runbook_lib report outputs/20261124-101500-000000
+    """
+    from runbook_lib.batch.runner import TenantOutcome, exit_code, write_summary
+    from runbook_lib.report import tenant_status
+
+    folders = sorted(path.parent for path in run_dir.glob("*/journal.jsonl"))
+    outcomes = tuple(TenantOutcome(folder.name, *tenant_status(folder / "journal.jsonl"), folder) for folder in folders)
+    write_summary(run_dir, list(outcomes))
+    for outcome in outcomes:
+        click.echo(f"{outcome.name:<24} {outcome.status:<12} {outcome.about}")
+    sys.exit(exit_code(outcomes))
+
+
+if __name__ == "__main__":
+    main()

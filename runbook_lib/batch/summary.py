@@ -1,0 +1,34 @@
+"""The summary of a run as CSV and HTML."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def summary_csv(rows: list[dict[str, str]]) -> str:
+    """Return the rows as CSV; a cell that a spreadsheet would take for a formula starts with an apostrophe."""
+    target = io.StringIO(newline="")
+    writer = csv.writer(target)
+    writer.writerow(["name", "status", "about", "folder"])
+    for row in rows:
+        writer.writerow([f"'{value}" if value.startswith(_FORMULA) else value for value in row.values()])
+    return target.getvalue()
+
+
+def summary_html(rows: list[dict[str, str]]) -> str:
+    """Return the rows as one page that links each tenant's report, every text escaped."""
+    body = "".join(
+        f'<tr><td><a href="{html.escape(row["folder"])}/report.html">{html.escape(row["name"])}</a></td>'
+        f"<td>{html.escape(row['status'])}</td><td>{html.escape(row['about'])}</td></tr>"
+        for row in rows
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Inbound SCIM: summary</title>'
+        "<style>:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+        "td,th{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #8886;vertical-align:top}</style>"
+        f"<h1>Summary</h1><table><tr><th>Tenant</th><th>Status</th><th>What to know</th></tr>{body}</table></html>"
+    )
