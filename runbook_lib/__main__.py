@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -14,7 +15,8 @@ import click
 
 from runbook_lib import __version__
 
-EPILOG = "Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing sent; 3 blocked; 4 changes pending; 130/143 interrupted."
+EPILOG = """Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing sent; 3 blocked; 4 changes pending;
+130/143 interrupted."""
 
 
 @click.group(epilog=EPILOG)
@@ -68,7 +70,7 @@ def demo(out: Path | None) -> None:
     sys.exit(0 if good else 1)
 
 
-def _call_counter(ready: dict[str, str]):  # type: ignore[no-untyped-def]
+def _call_counter(ready: dict[str, str]) -> Callable[[], int]:
     from runbook_lib.http import Pace, Service, open_session
     from runbook_lib.secret import Secret
 
@@ -78,6 +80,7 @@ def _call_counter(ready: dict[str, str]):  # type: ignore[no-untyped-def]
     )
 
     def calls() -> int:
+        """Count the tool's requests; a batch is one, and what Entra sends to Auth0 is not the tool's."""
         history = control.read("/history")
         return sum(entry["service"] != "scim" and "batch" not in entry for entry in history)
 
@@ -102,13 +105,12 @@ def run(tenants: Path, mode: str, only: tuple[str, ...], out: Path | None, as_js
 
     try:
         chosen = read_tenants(tenants)
-        if only:
-            if unknown := set(only) - {tenant.name for tenant in chosen}:
-                raise SettingsError(f"no tenant is named {', '.join(sorted(unknown))}", "Check --only")
-            chosen = tuple(tenant for tenant in chosen if tenant.name in only)
     except SettingsError as wrong:
         _say(str(wrong))
         sys.exit(2)
+    if unknown := set(only) - {tenant.name for tenant in chosen}:
+        raise click.BadParameter(f"the file has no tenant {', '.join(sorted(unknown))}", param_hint="--only")
+    chosen = tuple(tenant for tenant in chosen if not only or tenant.name in only)
     folder = new_run_folder(out)
 
     def tell(outcome: TenantOutcome) -> None:

@@ -83,9 +83,8 @@ class NotebookSession:
 def step_view(result: StepResult) -> View:
     """Return a step's result as a view: state in colour and words, reason, remedy, changes, evidence."""
     colour = _COLOURS.get(result.status, "#0969da")
-    page = [
-        f'<p><strong style="color:{colour}">{ICONS[result.status]} {result.status}</strong> {result.step} {markup.escape(result.title)}</p>'
-    ]
+    state = f'<strong style="color:{colour}">{ICONS[result.status]} {result.status}</strong>'
+    page = [f"<p>{state} {result.step} {markup.escape(result.title)}</p>"]
     words = [f"{result.status} {result.step} {result.title}"]
     for text, style in ((result.reason, ""), (result.remedy, ' style="font-style:italic"')):
         if text:
@@ -142,4 +141,4 @@ def _person_is_present() -> bool:
 def _say(message: str) -> None:
     from IPython.display import display
 
-    display(View(f"<p>{markup.escape(message)}</p>", message))
+    display(View(f"<p>{markup.escape(message)}</p>", message))  # type: ignore[no-untyped-call]

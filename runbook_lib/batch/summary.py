@@ -28,7 +28,8 @@ def summary_html(rows: list[dict[str, str]]) -> str:
     )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Inbound SCIM: summary</title>'
-        "<style>:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+        "<style>:root{color-scheme:light dark}"
+        "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
         "td,th{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #8886;vertical-align:top}</style>"
         f"<h1>Summary</h1><table><tr><th>Tenant</th><th>Status</th><th>What to know</th></tr>{body}</table></html>"
     )

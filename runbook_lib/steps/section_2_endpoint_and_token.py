@@ -49,7 +49,7 @@ def generate_token(
     """
     yield from _token_table(tokens or ())
     if memory.scim_token is not None and memory.scim_token_id in {token.token_id for token in tokens or ()}:
-        yield Finding(f"Token {memory.scim_token_id} is in this session's memory until step 3.6.")
+        yield Finding("A new token is in this session's memory until step 3.6.")
         return
     is_complete = not credential_differences(saved, endpoint_url, settings)
     if tokens and is_complete and entra_holds_a_token(tokens, saved, job, memory, endpoint_url):
