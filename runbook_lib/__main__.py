@@ -43,30 +43,38 @@ def demo(out: Path | None) -> None:
     Example: python -m runbook_lib demo
     """
     import tempfile
+    from concurrent.futures import ThreadPoolExecutor
 
-    from runbook_lib.batch.runner import new_run_folder, run_tenants
+    from runbook_lib.batch.runner import new_run_folder, run_tenant, write_summary
     from runbook_lib.batch.tenants_file import read_tenants
-    from runbook_lib.sandbox.server import launched
+    from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import RunMode
 
     _say("Starting a sandbox of Auth0 and Microsoft Entra on this machine. Nothing leaves it.")
-    rounds = ((RunMode.PLAN, "plan"), (RunMode.APPLY, "apply"), (RunMode.APPLY, "apply again"))
     folder = new_run_folder(out)
-    with tempfile.TemporaryDirectory() as scratch, launched(Path(scratch) / "ready.json") as ready:
+    lines = []
+    with tempfile.TemporaryDirectory() as scratch, launched(Path(scratch) / "ready.json") as ready, ThreadPoolExecutor(2) as pool:
         everyone = {tenant.name: tenant for tenant in read_tenants(Path(ready["tenants_file"]))}
-        lines, calls = [], _call_counter(ready)
-        for mode, title in rounds:
-            chosen = tuple(everyone.values()) if title == "plan" else (everyone["fresh"], everyone["half-done"])
-            for tenant in chosen:
+        for outcome in pool.map(
+            lambda tenant: run_tenant(tenant, RunMode.PLAN, folder / "plan" / tenant.name), everyone.values()
+        ):
+            lines.append(("plan", outcome, ""))
+            _say(f"  plan         {outcome.name:<18} {outcome.status}")
+        calls = _call_counter(ready)
+        for title in ("apply", "apply again"):
+            for name in ("fresh", "half-done"):
                 before = calls()
-                outcome = run_tenants((tenant,), mode, folder / title.replace(" ", "-"), lambda _outcome: None)[0]
-                lines.append((title, tenant.name, outcome.status, calls() - before, outcome.about))
-                _say(f"  {title:<12} {tenant.name:<18} {outcome.status}")
+                outcome = run_tenant(everyone[name], RunMode.APPLY, folder / title.replace(" ", "-") / name)
+                lines.append((title, outcome, str(calls() - before)))
+                _say(f"  {title:<12} {name:<18} {outcome.status}")
+        for part in ("plan", "apply", "apply-again"):
+            write_summary(folder / part, [outcome for title, outcome, _ in lines if title.replace(" ", "-") == part])
     click.echo(f"\n{'round':<12} {'tenant':<18} {'status':<10} {'calls':>5}  what to know")
-    for title, name, status, count, about in lines:
-        click.echo(f"{title:<12} {name:<18} {status:<10} {count:>5}  {about[:110]}")
-    click.echo(f"\nPages, reports and journals: {folder}")
-    good = all(status == "unchanged" for title, _, status, _, _ in lines if title == "apply again")
+    for title, outcome, count in lines:
+        click.echo(f"{title:<12} {outcome.name:<18} {outcome.status:<10} {count:>5}  {outcome.about[:110]}")
+    click.echo("\nplan writes nothing; blocked tenants are refused on purpose; the second apply finds nothing left to do.")
+    click.echo(f"Pages, reports and journals: {folder}")
+    good = all(outcome.status == "unchanged" for title, outcome, _ in lines if title == "apply again")
     sys.exit(0 if good else 1)
 
 
@@ -159,7 +167,7 @@ def lab() -> None:
     import tempfile
 
     from runbook_lib.batch.runner import NOTEBOOK
-    from runbook_lib.sandbox.server import launched
+    from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import with_sandbox
 
     with tempfile.TemporaryDirectory() as scratch, launched(Path(scratch) / "ready.json"):

@@ -16,7 +16,7 @@ from runbook_lib.batch.tenants_file import read_tenants
 from runbook_lib.change import Table
 from runbook_lib.engine import StepResult
 from runbook_lib.report import ICONS
-from runbook_lib.sandbox.server import launched
+from runbook_lib.sandbox.process import launched
 from runbook_lib.session import Session
 from runbook_lib.settings import EXTRAS, RunMode, TenantSettings, attached_sandbox
 

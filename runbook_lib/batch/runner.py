@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,16 +63,17 @@ def run_tenant(tenant: TenantSettings, mode: RunMode, folder: Path) -> TenantOut
     parameters = {**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)}
     trouble = ""
     try:
-        papermill.execute_notebook(
-            str(NOTEBOOK),
-            str(page),
-            parameters=parameters,
-            kernel_name="python3",
-            progress_bar=False,
-            store_widget_state=False,  # a password typed into a widget would be stored with it
-            extra_arguments=["--HistoryManager.enabled=False"],  # IPython would keep the parameters in its history file
-            config=_kernel_over_ipc(),
-        )
+        with tempfile.TemporaryDirectory(prefix="scim-") as sockets:
+            papermill.execute_notebook(
+                str(NOTEBOOK),
+                str(page),
+                parameters=parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                store_widget_state=False,  # a password typed into a widget would be stored with it
+                extra_arguments=["--HistoryManager.enabled=False"],  # IPython would keep the parameters in its history file
+                config=_kernel_over_ipc(sockets),
+            )
     except (PapermillExecutionError, DeadKernelError) as failed:
         trouble = scrubber.scrub(
             f"{failed.ename}: {failed.evalue}" if isinstance(failed, PapermillExecutionError) else "the kernel died"
@@ -81,11 +83,14 @@ def run_tenant(tenant: TenantSettings, mode: RunMode, folder: Path) -> TenantOut
     return TenantOutcome(tenant.name, status, f"{about} ({trouble})" if trouble else about, folder)
 
 
-def _kernel_over_ipc() -> Any:
-    """Return a configuration that keeps kernel traffic off TCP, where every local user could read along."""
+def _kernel_over_ipc(sockets: str) -> Any:
+    """Return a configuration that keeps kernel traffic off TCP, where every local user could read along.
+
+    The sockets get a folder of their own: by default kernels share names in the working directory and meet there.
+    """
     from traitlets.config import Config
 
-    return Config({"KernelManager": {"transport": "ipc"}}) if os.name == "posix" else Config()
+    return Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}) if os.name == "posix" else Config()
 
 
 def _make_private(page: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import secrets
@@ -14,7 +13,6 @@ import struct
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -267,25 +265,3 @@ def serve_forever(*, ready_file: Path | None, tenants: int, seed: int, port: int
     with Sandbox(seed=seed, tenants=tenants, port=port, ready_file=ready_file) as sandbox:
         sys.stderr.write(f"sandbox: serving; ready file {sandbox._ready_file}; stop with Ctrl-C\n")
         stop.wait()
-
-
-@contextlib.contextmanager
-def launched(ready_file: Path, *, tenants: int = 0, seed: int = 7) -> Iterator[dict[str, str]]:
-    """Run a sandbox in a process of its own and yield what its ready file says; it ends with the block or with this process."""
-    import subprocess
-    import time
-
-    command = [sys.executable, "-m", "runbook_lib.sandbox", "--ready-file", str(ready_file), "--exit-with-parent"]
-    command += ["--tenants", str(tenants), "--seed", str(seed)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603 - our own module
-    try:
-        deadline = time.monotonic() + 30
-        while not ready_file.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the sandbox did not start; try it by hand: python -m runbook_lib sandbox")
-            time.sleep(0.02)
-        yield json.loads(ready_file.read_text())
-    finally:
-        if process.stdin:
-            process.stdin.close()
-        process.wait(10)
