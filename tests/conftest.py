@@ -1,0 +1,127 @@
+"""One sandbox over HTTPS for the whole session, as new for each test."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from runbook_lib.batch.tenants_file import read_tenants
+from runbook_lib.sandbox.server import Sandbox
+from runbook_lib.sandbox.world import EntraTenant
+from runbook_lib.session import Session
+from runbook_lib.settings import RunMode, TenantSettings
+from runbook_lib.steps import STEPS
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(seed=7) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    running_sandbox.reset(7)
+    return running_sandbox
+
+
+@pytest.fixture
+def control(sandbox: Sandbox) -> Callable[..., requests.Response]:
+    """Call the control API: control("POST", "/clock", {...})."""
+
+    def call(method: str, path: str, body: Any = None) -> requests.Response:
+        headers = {"Authorization": f"Bearer {sandbox.ready['control_token']}"}
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.request(
+                method, sandbox.ready["control"] + path, json=body, headers=headers, verify=sandbox.ready["ca_bundle"], timeout=20
+            )
+
+    return call
+
+
+@dataclass
+class Run:
+    """What one run of all steps left."""
+
+    status: str
+    about: str
+    rows: list[dict[str, Any]]
+    out: Path
+    history: list[dict[str, Any]]
+
+    def statuses(self) -> dict[str, str]:
+        return {row["step"]: row["status"] for row in self.rows}
+
+    def writes(self) -> list[str]:
+        """The requests that could change something at a service: all but GETs, sign-ins, batch envelopes and Entra's own."""
+        return [
+            f"{entry['method']} {entry['path']}"
+            for entry in self.history
+            if entry["method"] != "GET"
+            and entry["service"] in ("auth0", "graph")
+            and entry["path"] not in ("/oauth/token", "/v1.0/$batch")
+        ]
+
+    def calls(self) -> int:
+        """The tool's own requests, a batch being one."""
+        return sum(entry["service"] != "scim" and "batch" not in entry for entry in self.history)
+
+
+@pytest.fixture
+def tenant(sandbox: Sandbox) -> Callable[..., TenantSettings]:
+    """Settings of a demo tenant, with changes: tenant("fresh", turn_on="no")."""
+    everyone = {entry.name: entry for entry in read_tenants(Path(sandbox.ready["tenants_file"]))}
+
+    def settings(name: str, **changes: Any) -> TenantSettings:
+        return TenantSettings.from_parameters({**everyone[name].model_dump(), **changes})
+
+    return settings
+
+
+@pytest.fixture
+def carry_out(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Run]:
+    """Run all steps for settings: carry_out(settings, "apply")."""
+    counter = iter(range(1000))
+
+    def run(settings: TenantSettings, mode: str = "apply") -> Run:
+        start = len(sandbox.simulation.history)
+        out = tmp_path / f"run-{next(counter)}" / settings.name
+        session = Session(settings, mode=RunMode(mode), out=out)
+        for step in STEPS:
+            session.do(step.number)
+        status, about = session.finish()
+        return Run(status, about, session.rows(), out, copy.deepcopy(sandbox.simulation.history[start:]))
+
+    return run
+
+
+@pytest.fixture
+def entra(sandbox: Sandbox) -> Callable[[str], EntraTenant]:
+    """The Entra tenant of a demo tenant."""
+
+    def find(name: str) -> EntraTenant:
+        found = sandbox.world.entra_by_name(f"{name}.onmicrosoft.com")
+        assert found is not None
+        return found
+
+    return find
+
+
+@pytest.fixture
+def contracts() -> Path:
+    """The vendors' descriptions and recordings, which are other people's and not in this repository."""
+    named = os.environ.get("CONTRACTS_DIR")
+    if not named:
+        pytest.skip(
+            "set CONTRACTS_DIR to a folder with auth0/management-api-subset.openapi.json (from auth0/docs-v2, "
+            "main/docs/oas/management/v2) and graph/openapi-v1.0-subset.json (from microsoftgraph/msgraph-metadata)"
+        )
+    return Path(named)
