@@ -90,7 +90,6 @@ def _bystanders(world: World) -> None:
             "display_name": name,
             "is_domain_connection": False,
             "realms": [name],
-            "enabled_clients": [],
         }
     user_id = f"auth0|{world.ids.hexadecimal(24)}"
     identity = {"connection": "Username-Password-Authentication", "provider": "auth0", "user_id": user_id[6:], "isSocial": False}
@@ -139,7 +138,7 @@ def _connection(world: World, name: str, entra: EntraTenant, app_id: str) -> Doc
         "upstream_params": {"screen_name": {"alias": "login_hint"}},
         "app_domain": world.auth0.domain,
         "thumbprints": [world.ids.hexadecimal(40).upper()],
-        "icon_url": None,
+        "x_empty": None,
         "x_unknown": {"nested": {"list": [1, None, "\u00e9"], "off": False}},
     }
     world.auth0.connections[connection_id] = {
@@ -153,7 +152,6 @@ def _connection(world: World, name: str, entra: EntraTenant, app_id: str) -> Doc
         "authentication": {"active": True},
         "connected_accounts": {"active": False},
         "realms": [connection_name],
-        "enabled_clients": [],
     }
     return world.auth0.connections[connection_id]
 

@@ -65,7 +65,7 @@ class Simulation:
             fault = next((fault for fault in self.faults if fault.strikes(call)), None)
             entry = self._record(call)
         kind = fault.kind if fault else ""
-        delivery = self._delivered(call, kind)
+        delivery = self._delivered(replace(call, number=entry["n"]), kind)
         entry["status"] = delivery.answer.status if delivery.transport not in ("drop_before", "drop_after", "reset") else 0
         if kind:
             entry["fault"] = kind
@@ -92,11 +92,16 @@ class Simulation:
             return Delivery(Answer(int(kind), body, headers))
         if kind in ("drop_before", "reset"):
             return Delivery(Answer(503), kind)
-        before = self.world.snapshot() if kind == "lost_write" else None
-        answer = self._routed(call)
-        if before is not None:
-            self.world.restore(before)
+        answer = self._lost(call) if kind == "lost_write" else self._routed(call)
         return Delivery(answer, kind if kind in TRANSPORT_KINDS else "")
+
+    def _lost(self, call: Call) -> Answer:
+        """Answer as if all went well, and forget it. Nothing else gets in between when the handler itself holds the world."""
+        with self.world.lock:
+            before = self.world.snapshot()
+            answer = self._routed(call)
+            self.world.restore(before)
+        return answer
 
     def _routed(self, call: Call) -> Answer:
         router = self.routers[call.service]
@@ -106,7 +111,7 @@ class Simulation:
             status = 405 if path_exists else 404
             body = self.error_bodies[call.service](self.world, status, "The sandbox does not simulate this request.")
             return Answer(status, body, {"x-sandbox": "not simulated"})
-        call = replace(call, params=params, number=len(self.history))
+        call = replace(call, params=params)
         if not route.holds_the_world:
             return route.handler(self.world, call)
         with self.world.lock:
