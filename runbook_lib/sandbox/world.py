@@ -7,6 +7,7 @@ round trip. Everything random or timed comes from `ids` and `clock`; two worlds 
 from __future__ import annotations
 
 import copy
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -152,12 +153,14 @@ class World:
         named = {client.client_secret: f"<secret of {client.client_id}>" for client in self.auth0.clients.values()}
         for connection in self.auth0.connections.values():
             if secret := connection.get("options", {}).get("client_secret"):
-                named[secret] = f"<client secret of {connection['id']}>"
+                named[secret] = f"<client secret {_digest(secret)} of {connection['id']}>"
         for provisioning in self.auth0.provisioning.values():
             named |= {text: token_id for token_id, text in provisioning.token_values.items()}
         named |= {text: f"<access token {n}>" for n, text in enumerate(self.auth0.access_tokens, start=1)}
         for tenant in self.entra.values():
             named |= {c.client_secret: f"<secret of {c.client_id}>" for c in tenant.clients.values() if c.client_secret}
+            saved = [p.secrets["SecretToken"] for p in tenant.provisioning.values() if p.secrets.get("SecretToken")]
+            named |= {text: _token_id(text) for text in saved if text not in named}
             named |= {text: f"<access token {n} of {tenant.domain}>" for n, text in enumerate(tenant.access_tokens, start=1)}
             named |= {text: f"<refresh token {n} of {tenant.domain}>" for n, text in enumerate(tenant.refresh_tokens, start=1)}
         return named
@@ -168,3 +171,14 @@ class World:
             if secret and secret in text:
                 text = text.replace(secret, name)
         return text
+
+
+def _digest(secret: str) -> str:
+    """Return what changes when a secret changes, and does not tell it."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:8]
+
+
+def _token_id(text: str) -> str:
+    """Return the id of a saved SCIM token, also of one that is no longer live; another text is named by its digest."""
+    token_id, dot, _ = text.partition(".")
+    return token_id if dot and token_id.startswith("tok_") else f"<saved secret {_digest(text)}>"

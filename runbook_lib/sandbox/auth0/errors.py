@@ -16,6 +16,7 @@ _NAMES = {
     409: "Conflict",
     429: "Too Many Requests",
     500: "Internal Server Error",
+    501: "Not Implemented",
     503: "Service Unavailable",
 }
 _CODES = {401: "invalid_token", 429: "too_many_requests"}

@@ -6,6 +6,7 @@ import base64
 import copy
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -48,11 +49,31 @@ def needs(method: str, template: str, *scopes: str, query: Iterable[str] = ()) -
                     f"Query validation error: 'Additional properties not allowed: {', '.join(sorted(unknown))}'.",
                     "invalid_query_string",
                 )
-            return handler(world, call)
+            answer = _read(world, call, handler)
+            return replace(answer, headers={**answer.headers, **_rate_limit(world)})
 
         return router.on(method, template)(checked)
 
     return register
+
+
+def _read(world: World, call: Call, handler: Handler) -> Answer:
+    """Run a handler on a call whose body is JSON or empty and whose numbers are numbers; else answer as the service does."""
+    for name, least, most in (("page", 0, 10_000), ("per_page", 1, 100), ("take", 1, 100)):
+        text = call.argument(name)
+        if text is not None and not (text.isdecimal() and least <= int(text) <= most):
+            about = f"Query validation error: 'Value must be between {least} and {most}' on property {name}."
+            return error(400, about, "invalid_query_string")
+    try:
+        call.json()
+    except ValueError:
+        return error(400, "Payload validation error: 'Expected JSON'.", "invalid_body")
+    return handler(world, call)
+
+
+def _rate_limit(world: World) -> dict[str, str]:
+    """Return the rate limit's headers, as with plenty left: `reset` is in unix seconds (docs-v2, rate-limit-use-cases)."""
+    return {"x-ratelimit-limit": "50", "x-ratelimit-remaining": "49", "x-ratelimit-reset": str(int(world.clock.timestamp()) + 1)}
 
 
 def _scopes(world: World, call: Call) -> frozenset[str]:
@@ -68,6 +89,8 @@ def token(world: World, call: Call) -> Answer:
     try:
         fields = call.json() if "json" in call.headers.get("content-type", "") else call.form()
     except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
         return oauth(400, "invalid_request", "The request body is not valid")
     if fields.get("grant_type") != "client_credentials":
         return oauth(400, "unsupported_grant_type", f"Unsupported grant type: {fields.get('grant_type')}")
@@ -124,13 +147,17 @@ def list_connections(world: World, call: Call) -> Answer:
         for connection in world.auth0.connections.values()
         if (wanted is None or connection["strategy"] in wanted) and (name is None or connection["name"] == name)
     ]
-    if fields := call.argument("fields"):
-        keep = call.argument("include_fields") != "false"
-        found = [{key: value for key, value in entry.items() if (key in fields.split(",")) == keep} for entry in found]
     return _paged(call, "connections", found, 100)
 
 
+def _chosen(call: Call, document: Document) -> Document:
+    """Return the fields that the call asks for, or all but those."""
+    fields, keep = call.argument("fields"), call.argument("include_fields") != "false"
+    return {key: value for key, value in document.items() if (key in fields.split(",")) == keep} if fields else document
+
+
 def _paged(call: Call, key: str, found: list[Document], default_size: int) -> Answer:
+    found = [_chosen(call, entry) for entry in found]
     if call.argument("take") is not None or call.argument("from") is not None:
         start, size = int(call.argument("from") or 0), int(call.argument("take") or 50)
         body: dict[str, Any] = {key: found[start : start + size]}
@@ -138,11 +165,10 @@ def _paged(call: Call, key: str, found: list[Document], default_size: int) -> An
             body["next"] = str(start + size)
         return Answer(200, body)
     size, page = int(call.argument("per_page") or default_size), int(call.argument("page") or 0)
-    if not 0 <= size <= 100:
-        return error(400, "Query validation error: 'Value must be <= 100' on property per_page.", "invalid_query_string")
     part = found[page * size : (page + 1) * size]
     if call.argument("include_totals") == "true":
-        return Answer(200, {"start": page * size, "limit": size, "length": len(part), "total": len(found), key: part})
+        counts = {"total": len(found), "start": page * size, "limit": size}
+        return Answer(200, {**counts, **({} if key == "connections" else {"length": len(part)}), key: part})
     return Answer(200, part)
 
 
@@ -150,7 +176,26 @@ def _paged(call: Call, key: str, found: list[Document], default_size: int) -> An
 def get_connection(world: World, call: Call) -> Answer:
     """Answer one connection."""
     connection = world.auth0.connections.get(call.params["id"])
-    return NO_CONNECTION if connection is None else Answer(200, _shown(connection, _scopes(world, call)))
+    return NO_CONNECTION if connection is None else Answer(200, _chosen(call, _shown(connection, _scopes(world, call))))
+
+
+_VALUES = {  # ConnectionOptionsAzureAD in the Management API description
+    "userid_attribute": ("oid", "sub"),
+    "set_user_root_attributes": ("on_each_login", "on_first_login", "never_on_login"),
+    "useCommonEndpoint": (True, False),
+}
+
+
+def _refused_options(options: Any) -> Answer | None:
+    """Refuse options that the description does not allow. Unverified: the wording."""
+    if not isinstance(options, dict):
+        return error(400, "Payload validation error: 'Expected type object' on property options.", "invalid_body")
+    wrong = [name for name, values in _VALUES.items() if name in options and options[name] not in values]
+    if wrong:
+        return error(
+            400, f"Payload validation error: 'No enum match for: {options[wrong[0]]}' on property options.", "invalid_body"
+        )
+    return None
 
 
 @needs("PATCH", "/api/v2/connections/{id}", "update:connections")
@@ -165,6 +210,8 @@ def patch_connection(world: World, call: Call) -> Answer:
         return error(400, f"Payload validation error: 'Additional properties not allowed: {named}'.", "invalid_body")
     if "options" in body and "update:connections_options" not in _scopes(world, call):
         return error(403, 'Updating the "options" property requires the "update:connections_options" scope', "insufficient_scope")
+    if "options" in body and (refused := _refused_options(body["options"])):
+        return refused
     options = body.get("options")
     if options and options.get("useCommonEndpoint") and connection["id"] in world.auth0.provisioning:
         return error(400, "The Azure AD common endpoint cannot be enabled for this connection when SCIM is enabled.")
@@ -178,6 +225,10 @@ def patch_connection(world: World, call: Call) -> Answer:
 
 # SCIM configuration --------------------------------------------------------------------------------------------------
 
+_OTHER_DEFAULTS = replace(
+    error(501, "The sandbox knows the SCIM defaults of waad connections only.", "not_simulated"),
+    headers={"x-sandbox": "not simulated"},
+)
 _SCIM = "/api/v2/connections/{id}/scim-configuration"
 
 
@@ -214,6 +265,8 @@ def post_scim_configuration(world: World, call: Call) -> Answer:
     body = call.json() or {}
     if refused := _refused_configuration(body, both=False):
         return refused
+    if connection["strategy"] != "waad" and set(body) != {"user_id_attribute", "mapping"}:
+        return _OTHER_DEFAULTS
     configuration = new_configuration(world, connection, body)
     world.auth0.provisioning[connection["id"]] = ScimProvisioning(configuration)
     return Answer(201, copy.deepcopy(configuration))
@@ -241,7 +294,7 @@ def _refused_configuration(body: Any, *, both: bool) -> Answer | None:
     if both and (missing := [name for name in known if name not in body]):
         return error(400, f"Payload validation error: 'Missing required property: {missing[0]}'.", "invalid_body")
     rows = body.get("mapping", [])
-    if not isinstance(rows, list) or any(set(row) != {"scim", "auth0"} for row in rows):
+    if not isinstance(rows, list) or any(not isinstance(row, dict) or set(row) != {"scim", "auth0"} for row in rows):
         return error(400, "Invalid mapping provided")
     return None
 
@@ -276,8 +329,10 @@ def get_default_mapping(world: World, call: Call) -> Answer:
     connection = world.auth0.connections.get(call.params["id"])
     if connection is None:
         return NO_CONNECTION
-    if connection["strategy"] != "waad":
+    if connection["strategy"] not in SCIM_STRATEGIES:
         return NO_SCIM
+    if connection["strategy"] != "waad":
+        return _OTHER_DEFAULTS
     return Answer(200, {"mapping": [{"auth0": row["auth0"], "scim": row["scim"]} for row in default_mapping.rows()]})
 
 
@@ -299,17 +354,26 @@ def post_token(world: World, call: Call) -> Answer:
     if found is None:
         return NOT_CONFIGURED
     body = call.json() or {}
-    if set(body) - {"scopes", "token_lifetime"} or not set(body.get("scopes") or SCIM_SCOPES) <= set(SCIM_SCOPES):
-        return error(400, "Payload validation error: 'Additional properties not allowed'.", "invalid_body")
-    lifetime = body.get("token_lifetime")
-    if lifetime is not None and (not isinstance(lifetime, int) or lifetime <= 900):
-        return error(400, "Payload validation error: 'Value must be > 900' on property token_lifetime.", "invalid_body")
-    if len(found.tokens) >= 2:
+    if refused := _refused_token(body):
+        return refused
+    if len(found.tokens) >= 2:  # Unverified: an expired one counts
         return error(409, "Maximum of 2 tokens already issued for this connection")
-    made, text = new_token(world, list(body.get("scopes") or SCIM_SCOPES), lifetime)
+    made, text = new_token(world, list(body.get("scopes") or SCIM_SCOPES), body.get("token_lifetime"))
     found.tokens.append(made)
     found.token_values[made["token_id"]] = text
     return Answer(201, {"token_id": made["token_id"], "token": text, **{k: v for k, v in made.items() if k != "token_id"}})
+
+
+def _refused_token(body: Any) -> Answer | None:
+    """Refuse a token request against the description: closed, known scopes and at least one, a lifetime over 900 s."""
+    if not isinstance(body, dict) or set(body) - {"scopes", "token_lifetime"}:
+        return error(400, "Payload validation error: 'Additional properties not allowed'.", "invalid_body")
+    scopes, lifetime = body.get("scopes", list(SCIM_SCOPES)), body.get("token_lifetime")
+    if not isinstance(scopes, list) or not scopes or any(scope not in SCIM_SCOPES for scope in scopes):
+        return error(400, "Payload validation error: 'Invalid value' on property scopes.", "invalid_body")
+    if lifetime is not None and (type(lifetime) is not int or lifetime <= 900):
+        return error(400, "Payload validation error: 'Value must be > 900' on property token_lifetime.", "invalid_body")
+    return None
 
 
 def new_token(world: World, scopes: list[str], lifetime_s: int | None) -> tuple[Document, str]:
@@ -340,7 +404,12 @@ def delete_token(world: World, call: Call) -> Answer:
 # Users, clients, logs ------------------------------------------------------------------------------------------------
 
 
-@needs("GET", "/api/v2/users", "read:users", query=("q", "search_engine", "page", "per_page", "include_totals", "sort", "fields"))
+@needs(
+    "GET",
+    "/api/v2/users",
+    "read:users",
+    query=("q", "search_engine", "page", "per_page", "include_totals", "fields", "include_fields"),
+)
 def list_users(world: World, call: Call) -> Answer:
     """Search users by `field:"value"` terms joined by AND; other queries are refused loudly."""
     found = list(world.auth0.users.values())
@@ -368,14 +437,15 @@ def users_by_email(world: World, call: Call) -> Answer:
     email = call.argument("email")
     if not email:
         return error(400, "Query validation error: 'Missing required property: email'.", "invalid_query_string")
-    return Answer(200, copy.deepcopy([user for user in world.auth0.users.values() if user.get("email") == email.lower()]))
+    found = [user for user in world.auth0.users.values() if user.get("email") == email.lower()]
+    return Answer(200, copy.deepcopy([_chosen(call, user) for user in found]))
 
 
 @needs("GET", "/api/v2/users/{id:path}", "read:users", query=("fields", "include_fields"))
 def get_user(world: World, call: Call) -> Answer:
     """Answer one user."""
     user = world.auth0.users.get(call.params["id"])
-    return NO_USER if user is None else Answer(200, copy.deepcopy(user))
+    return NO_USER if user is None else Answer(200, copy.deepcopy(_chosen(call, user)))
 
 
 @needs("PATCH", "/api/v2/users/{id:path}", "update:users")
@@ -403,9 +473,16 @@ def list_clients(world: World, call: Call) -> Answer:
     return _paged(call, "clients", found, 50)
 
 
-@needs("GET", "/api/v2/logs", "read:logs", query=("q", "search", "from", "take", "sort", "page", "per_page", "include_totals"))
+@needs("GET", "/api/v2/logs", "read:logs", query=("q", "search", "from", "take", "page", "per_page", "include_totals"))
 def list_logs(world: World, call: Call) -> Answer:
-    """Answer log rows, newest first; `q` takes type and connection_id terms."""
+    """Answer log rows: newest first with `q` or `search` (type and connection_id terms), or oldest first after `from`.
+
+    A checkpoint read ignores the query (docs-v2, retrieve-log-events-using-mgmt-api).
+    """
+    if (after := call.argument("from")) is not None:
+        rows = world.auth0.logs
+        start = next((n for n, row in enumerate(rows, start=1) if row["log_id"] == after), 0)
+        return Answer(200, copy.deepcopy(rows[start : start + int(call.argument("take") or 50)]))
     found = list(reversed(world.auth0.logs))
     for term in (call.argument("q") or call.argument("search") or "").split(" AND "):
         name, _, value = term.partition(":")
@@ -413,4 +490,8 @@ def list_logs(world: World, call: Call) -> Answer:
             found = [row for row in found if row["type"] == value.strip('"')]
         elif name.strip() == "connection_id":
             found = [row for row in found if row["details"].get("connection_id") == value.strip('"')]
-    return Answer(200, copy.deepcopy(found[: int(call.argument("take") or call.argument("per_page") or 50)]))
+        elif term:
+            return error(400, "The sandbox knows only type and connection_id in log queries", "invalid_query_string")
+    if call.argument("take") is not None:
+        return Answer(200, copy.deepcopy(found[: int(call.argument("take") or 50)]))
+    return _paged(call, "logs", copy.deepcopy(found), 50)
