@@ -43,8 +43,11 @@ def scim_value(profile: Document, row: Document) -> Any:
 
 
 def set_scim_value(profile: Document, row: Document, value: Any) -> None:
-    """Store a SCIM value through one mapping row. Entra sends booleans as texts too, in any case."""
-    if row["auth0"] == "blocked":
+    """Store a SCIM value through one mapping row; None removes it. Entra sends booleans as texts too, in any case.
+
+    Unverified: a user whose `active` is removed is not blocked.
+    """
+    if row["auth0"] == "blocked" and value is not None:
         active = value if isinstance(value, bool) else str(value).strip().lower() == "true"
         put(profile, "blocked", not active)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -34,7 +35,7 @@ def _on(method: str, template: str, scope: str) -> Callable[[Handler], Handler]:
 
     def register(handler: Handler) -> Handler:
         def checked(world: World, call: Call) -> Answer:
-            answer = _refused(world, call, scope) or handler(world, call)
+            answer = _refused(world, call, scope) or _malformed(call) or handler(world, call)
             _log(world, call, answer.status)
             return answer
 
@@ -55,6 +56,28 @@ def _refused(world: World, call: Call, scope: str) -> Answer | None:
     if scope not in token["scopes"]:
         return _error(403, f"Insufficient scope, expected: {scope}")
     return None
+
+
+def _malformed(call: Call) -> Answer | None:
+    """Refuse a body that is not a JSON object, and paging that is no number (RFC 7644 section 3.12)."""
+    if any(not (call.argument(name) or "0").lstrip("-").isdecimal() for name in ("startIndex", "count")):
+        return _error(400, "startIndex and count are integers.", "invalidValue")
+    try:
+        content = call.json()
+    except ValueError:
+        return _error(400, "The body is not JSON.", "invalidSyntax")
+    if call.method in ("POST", "PUT", "PATCH") and not isinstance(content, dict):
+        return _error(400, "The body is not an object.", "invalidSyntax")
+    return None
+
+
+def _logged(body: bytes) -> Any:
+    """Return a request's body for the log, where it is an object or null."""
+    try:
+        content = json.loads(body or b"null")
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _log(world: World, call: Call, status: int) -> None:
@@ -79,7 +102,7 @@ def _log(world: World, call: Call, status: int) -> None:
                     "query": {name: values[-1] for name, values in call.arguments().items()},
                     "userAgent": call.headers.get("user-agent", ""),
                     "ip": "127.0.0.1",
-                    "body": call.json() if call.body else None,
+                    "body": _logged(call.body),
                 },
                 "response": {"statusCode": status},
             },
@@ -125,7 +148,7 @@ def list_users(world: World, call: Call) -> Answer:
             return lambda path: scim_value(user, row) if (row := rows.get(attribute(path).lower())) else None
 
         found = [user for user in found if test(look_up(user))]
-    start, count = max(1, int(call.argument("startIndex") or 1)), int(call.argument("count") or 100)
+    start, count = max(1, int(call.argument("startIndex") or 1)), max(0, int(call.argument("count") or 100))
     page = found[start - 1 : start - 1 + count]
     content = {
         "schemas": [_LIST],
@@ -192,20 +215,26 @@ def patch_user(world: World, call: Call) -> Answer:
     if user is None:
         return _no_user(call)
     changed = copy.deepcopy(user)
-    for operation in (call.json() or {}).get("Operations", []):
-        kind = str(operation.get("op", "")).lower()
-        if kind not in ("add", "replace", "remove"):
+    operations = call.json().get("Operations")
+    if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
+        return _error(400, "Operations is a list of objects.", "invalidSyntax")
+    for operation in operations:
+        if str(operation.get("op")).lower() not in ("add", "replace", "remove"):
             return _error(400, f"Unknown operation {operation.get('op')}", "invalidSyntax")
-        path, value = operation.get("path"), operation.get("value")
-        if path is None and not isinstance(value, dict):
+        if operation.get("path") is None and not isinstance(operation.get("value"), dict):
             return _error(400, "An operation without a path needs an object", "noTarget")
-        values = {**value, **flattened(value)} if isinstance(value, dict) and path is None else {path: value}
-        if kind == "remove":
-            values = dict.fromkeys(values)
-        _store(changed, _mapping(world, call), values)
+        _store(changed, _mapping(world, call), _values(operation))
     changed["updated_at"] = world.clock.auth0()
     world.auth0.users[user["user_id"]] = changed
     return Answer(200, _shown(world, call, changed), content_type=CONTENT_TYPE)
+
+
+def _values(operation: Document) -> dict[str, Any]:
+    """Return what one operation sets, by SCIM path; None for what it removes. Nested values count by their full paths."""
+    path: str | None = operation.get("path")
+    value: Any = operation.get("value")
+    values = {**value, **flattened(value)} if path is None else {path: value, **flattened({path: value})}
+    return dict.fromkeys(values) if str(operation["op"]).lower() == "remove" else values
 
 
 @_on("DELETE", "/Users/{user_id:path}", "delete:users")
