@@ -13,6 +13,7 @@ import struct
 import sys
 import tempfile
 import threading
+import traceback
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -94,7 +95,8 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         self._certify()
         self._thread.start()
-        self._up.wait(20)
+        if not self._up.wait(20):
+            raise RuntimeError("the sandbox did not come up within 20 s")
         self.ready = {
             "auth0_domain": f"localhost:{self.ports['auth0']}",
             "authority": f"https://localhost:{self.ports['login']}",
@@ -187,9 +189,13 @@ class Sandbox:
         return application
 
     def _delivered(self, listener: str, call: Call) -> Delivery:
-        if listener == "control":
-            return Delivery(control(self.simulation, self._token, self.reset, call))
-        return self.simulation.handle(call)
+        try:
+            if listener == "control":
+                return Delivery(control(self.simulation, self._token, self.reset, call))
+            return self.simulation.handle(call)
+        except Exception:
+            traceback.print_exc()  # a bug must look like a bug; uvicorn answers 500 in silence at this log level
+            raise
 
 
 def _listener(port: int) -> socket.socket:
@@ -203,8 +209,9 @@ async def _body(receive: Receive) -> bytes | None:
     parts, size = [], 0
     while True:
         message = await receive()
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
+        size += len(message.get("body", b""))
+        if size <= BODY_LIMIT:
+            parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts) if size <= BODY_LIMIT else None
 
