@@ -20,7 +20,7 @@ from runbook_lib.journal import Journal
 from runbook_lib.settings import RunMode
 from runbook_lib.steps import STEPS, Kind, Step
 
-FRESH_S = 2.0  # a reading older than this is repeated before a write that depends on it
+FRESH_S = 10.0  # a reading older than this is repeated before a write that depends on it
 GATE = (
     facts.connection,
     facts.scim_configuration,
