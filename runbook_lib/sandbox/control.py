@@ -34,7 +34,10 @@ def _answered(simulation: Simulation, reset: Callable[[int | None], None], call:
             with world.lock:
                 return Answer(200, json.loads(json.dumps(simulation.history)))
         case ("POST", "/reset"):
-            reset((body or {}).get("seed"))
+            seed = (body or {}).get("seed")
+            if seed is not None and type(seed) is not int:
+                raise ValueError("seed is a whole number")
+            reset(seed)
             return Answer(204)
         case ("POST", "/faults"):
             simulation.faults.extend(parse_faults(body))
@@ -47,8 +50,9 @@ def _answered(simulation: Simulation, reset: Callable[[int | None], None], call:
                 world.clock.advance(float(body["advance_s"]))
             return Answer(200, {"now": world.clock.auth0()})
         case ("POST", "/cycle"):
+            job_id = str(body["job_id"])
             try:
-                return Answer(200, engine.run_cycle(world, body["job_id"]))
+                return Answer(200, engine.run_cycle(world, job_id))
             except LookupError:
                 return Answer(404, {"error": "there is no such job"})
     return Answer(404, {"error": f"control knows no {call.method} {call.path}"})

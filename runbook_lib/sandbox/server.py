@@ -168,6 +168,9 @@ class Sandbox:
             await asyncio.sleep(0.005)
         self._up.set()
         await asyncio.gather(*serving)
+        for connection in [connection for server in self._servers for connection in server.server_state.connections]:
+            connection.transport.abort()  # a client that keeps its connection would leave the socket open behind us
+        await asyncio.sleep(0.01)
 
     def _application(self, listener: str) -> Any:
         origin = f"https://localhost:{self.ports[listener]}"
