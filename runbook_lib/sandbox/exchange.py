@@ -63,7 +63,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """One response. `body` is what will be JSON; None sends no body at all (as 204 does)."""
+    """One response. `body` is what will be JSON; None sends no body at all (as 204 does), a text of type HTML goes as it is."""
 
     status: int
     body: Any = None
@@ -72,6 +72,8 @@ class Answer:
 
     def encoded(self) -> bytes:
         """Return the body as bytes on the wire."""
+        if isinstance(self.body, str) and self.content_type.startswith("text/html"):
+            return self.body.encode()
         return b"" if self.body is None else json.dumps(self.body, separators=(",", ":")).encode()
 
 

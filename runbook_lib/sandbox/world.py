@@ -65,6 +65,7 @@ class EntraClient:
 
     `permissions` are application permissions by name (the token's `roles`); `certificates` PEM texts of its public keys;
     a `is_public_client` one may use device code, its signed-in person then holds `delegated` permissions (the token's `scp`).
+    `is_secret_expired` refuses a right secret as one that has run out.
     """
 
     client_id: str
@@ -73,6 +74,7 @@ class EntraClient:
     delegated: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     is_public_client: bool = False
+    is_secret_expired: bool = False
 
 
 @dataclass
@@ -95,7 +97,7 @@ class EntraTenant:
 
     `assignments` are app role assignments, oldest first; `members` group id -> ids of its direct members; `deleted_users` are
     soft-deleted ones. `readable_after` counts, by object id, how many more reads a new object stays invisible
-    (replication delay).
+    (replication delay). `owners` names, by object id, the client that made an application or service principal.
     """
 
     id: str
@@ -116,11 +118,16 @@ class EntraTenant:
     device_codes: dict[str, Document] = field(default_factory=dict)
     readable_after: dict[str, int] = field(default_factory=dict)
     on_demand_times: list[float] = field(default_factory=list)
+    log_times: list[float] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class World:
-    """Everything the sandbox knows. Take `lock` before reading or changing it outside a handler."""
+    """Everything the sandbox knows. Take `lock` before reading or changing it outside a handler.
+
+    `secrets_put_replaces`: whether saving provisioning credentials drops the keys that were not sent; no source says.
+    """
 
     auth0: Auth0Tenant
     entra: dict[str, EntraTenant]
@@ -129,6 +136,7 @@ class World:
     ca_bundle: str = ""
     dispatch: Callable[[Call], Answer] | None = field(default=None, repr=False, compare=False)
     scim_session: Callable[[], requests.Session] | None = field(default=None, repr=False, compare=False)
+    secrets_put_replaces: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def entra_by_name(self, tenant: str) -> EntraTenant | None:
