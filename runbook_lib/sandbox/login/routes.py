@@ -1,10 +1,12 @@
-"""Discovery, client credentials by secret or certificate, device code, refresh. Errors carry Microsoft's AADSTS codes."""
+"""Discovery, client credentials by secret or certificate, device code, refresh. Errors carry Microsoft's AADSTS codes.
+
+Sources: the identity platform's pages on client credentials, device code and certificate credentials; what msal 1.39 sends.
+"""
 
 from __future__ import annotations
 
-import base64
-import json
-import time
+import re
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -12,198 +14,250 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from runbook_lib.sandbox.exchange import Answer, Call, Router
-from runbook_lib.sandbox.world import EntraClient, EntraTenant, World
+from runbook_lib.sandbox.login import errors, pages
+from runbook_lib.sandbox.login.errors import Refused, body
+from runbook_lib.sandbox.login.tokens import application_token, person_tokens
+from runbook_lib.sandbox.world import Document, EntraClient, EntraTenant, World
+
+__all__ = ["body", "router"]
 
 router = Router()
-TOKEN_LIFETIME_S = 3599
+CODE_LIFETIME_S = 900  # "the user has only 15 minutes", device code page
+POLL_S = 1  # 5 on the page; nobody here should wait that long
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+_GRAPH = re.compile(r"^https://(graph\.microsoft\.com|localhost(:\d+)?|127\.0\.0\.1(:\d+)?)$")
+_SIGN_IN_SCOPES = frozenset(("openid", "profile", "email", "offline_access"))
+
+TenantHandler = Callable[[World, Call, EntraTenant], Answer]
 
 
-def body(world: World, status: int, message: str) -> Any:
-    """Return the body of an error that has no words of its own."""
-    return _error(world, status, "temporarily_unavailable", 90033, message or "A transient error has occurred.").body
+def _route(method: str, template: str) -> Callable[[TenantHandler], TenantHandler]:
+    """Register a handler for a path below a tenant's GUID or domain; what it refuses becomes the answer."""
+
+    def register(handler: TenantHandler) -> TenantHandler:
+        def answered(world: World, call: Call) -> Answer:
+            try:
+                tenant = world.entra_by_name(call.params["tenant"])
+                if tenant is None:
+                    raise errors.no_tenant(call.params["tenant"])
+                return handler(world, call, tenant)
+            except Refused as refused:
+                return errors.answer(world, refused, call)
+
+        router.on(method, "/{tenant}" + template)(answered)
+        return handler
+
+    return register
 
 
-def _error(world: World, status: int, code: str, number: int, text: str) -> Answer:
-    now = world.clock.now.strftime("%Y-%m-%d %H:%M:%SZ")
-    trace, correlation = world.ids.guid(), world.ids.guid()
-    description = f"AADSTS{number}: {text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {now}"
-    content = {"error": code, "error_description": description, "error_codes": [number], "timestamp": now}
-    return Answer(status, {**content, "trace_id": trace, "correlation_id": correlation})
-
-
-@router.on("GET", "/{tenant}/v2.0/.well-known/openid-configuration")
-def discovery(world: World, call: Call) -> Answer:
+@_route("GET", "/v2.0/.well-known/openid-configuration")
+def discovery(_world: World, call: Call, tenant: EntraTenant) -> Answer:
     """Answer the endpoints of a tenant; msal insists on https in every one."""
-    tenant = world.entra_by_name(call.params["tenant"])
-    if tenant is None:
-        return _no_tenant(world, call)
     base = f"{call.origin}/{tenant.id}"
-    return Answer(
-        200,
-        {
-            "token_endpoint": f"{base}/oauth2/v2.0/token",
-            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-            "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
-            "issuer": f"{base}/v2.0",
-            "tenant_region_scope": "EU",
-        },
-    )
-
-
-def _no_tenant(world: World, call: Call) -> Answer:
-    text = f"Tenant '{call.params['tenant']}' not found. Check to make sure you have the correct tenant ID."
-    return _error(world, 400, "invalid_tenant", 90002, text)
-
-
-@router.on("POST", "/{tenant}/oauth2/v2.0/token")
-def token(world: World, call: Call) -> Answer:
-    """Issue a Graph token by one of the simulated grants."""
-    tenant = world.entra_by_name(call.params["tenant"])
-    if tenant is None:
-        return _no_tenant(world, call)
-    form = call.form()
-    client = tenant.clients.get(form.get("client_id", ""))
-    if client is None:
-        text = f"Application with identifier '{form.get('client_id')}' was not found in the directory '{tenant.display_name}'."
-        return _error(world, 400, "unauthorized_client", 700016, text)
-    grants = {"client_credentials": _client_credentials, _DEVICE_CODE: _device_code, "refresh_token": _refresh}
-    grant = grants.get(form.get("grant_type", ""))
-    if grant is None:
-        return _error(world, 400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
-    return grant(world, call, tenant, client)
-
-
-def _client_credentials(world: World, call: Call, tenant: EntraTenant, client: EntraClient) -> Answer:
-    form = call.form()
-    if not form.get("scope", "").endswith("/.default"):
-        text = f"The provided request must include a 'scope' input parameter ending in /.default, not '{form.get('scope', '')}'."
-        return _error(world, 400, "invalid_scope", 70011, text)
-    if form.get("client_assertion_type") == _ASSERTION:
-        if not _assertion_holds(form.get("client_assertion", ""), f"{call.origin}/{tenant.id}/oauth2/v2.0/token", client):
-            return _error(world, 401, "invalid_client", 700027, "Client assertion failed signature validation.")
-    elif not client.client_secret or form.get("client_secret") != client.client_secret:
-        text = f"Invalid client secret provided. Ensure the secret is the client secret value for app '{client.client_id}'."
-        return _error(world, 401, "invalid_client", 7000215, text)
-    text = _access_token(world, tenant, client, {"roles": list(client.permissions)})
-    return Answer(
-        200, {"token_type": "Bearer", "expires_in": TOKEN_LIFETIME_S, "ext_expires_in": TOKEN_LIFETIME_S, "access_token": text}
-    )
-
-
-def _assertion_holds(assertion: str, audience: str, client: EntraClient) -> bool:
-    for pem in client.certificates:
-        key = (
-            x509.load_pem_x509_certificate(pem.encode()).public_key()
-            if "CERTIFICATE" in pem
-            else load_pem_public_key(pem.encode())
-        )
-        try:
-            claims = jwt.decode(assertion, key, algorithms=["PS256", "RS256"], audience=audience)  # type: ignore[arg-type]
-        except jwt.InvalidTokenError:
-            continue
-        if claims.get("iss") == claims.get("sub") == client.client_id:
-            return True
-    return False
-
-
-def _access_token(world: World, tenant: EntraTenant, client: EntraClient, permissions: dict[str, Any]) -> str:
-    now = int(world.clock.timestamp())
-    claims = {
-        "aud": "https://graph.microsoft.com",
-        "iss": f"https://sts.windows.net/{tenant.id}/",
-        "iat": now,
-        "nbf": now,
-        "exp": now + TOKEN_LIFETIME_S,
-        "appid": client.client_id,
-        "tid": tenant.id,
-        "ver": "1.0",
-        **permissions,
-    }
-    text = f"{_part({'typ': 'JWT', 'alg': 'RS256'})}.{_part(claims)}.{world.ids.base64url(32)}"
-    granted = permissions.get("roles") or str(permissions.get("scp", "")).split()
-    tenant.access_tokens[text] = {"permissions": granted, "expires": now + TOKEN_LIFETIME_S, "client_id": client.client_id}
-    return text
-
-
-def _part(value: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-
-@router.on("POST", "/{tenant}/oauth2/v2.0/devicecode")
-def device_code(world: World, call: Call) -> Answer:
-    """Start a device sign-in: a code for the device to poll with and one for the person to type."""
-    tenant = world.entra_by_name(call.params["tenant"])
-    if tenant is None:
-        return _no_tenant(world, call)
-    client = tenant.clients.get(call.form().get("client_id", ""))
-    if client is None or not client.is_public_client:
-        text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
-        return _error(world, 401, "invalid_client", 7000218, text)
-    code, user_code = world.ids.base64url(24), world.ids.alphanumeric(9).upper()
-    tenant.device_codes[code] = {"user_code": user_code, "client_id": client.client_id, "approved": False}
-    where = f"{call.origin}/{tenant.id}/oauth2/deviceauth"
-    message = f"To sign in, use a web browser to open the page {where} and enter the code {user_code} to authenticate."
-    content = {"user_code": user_code, "device_code": code, "verification_uri": where, "expires_in": 900, "interval": 1}
-    return Answer(200, {**content, "message": message})
-
-
-@router.on("POST", "/{tenant}/oauth2/deviceauth")
-def approve(world: World, call: Call) -> Answer:
-    """Be the person who types the code. This form is the sandbox's own: `user_code`."""
-    tenant = world.entra_by_name(call.params["tenant"])
-    if tenant is None:
-        return _no_tenant(world, call)
-    wanted = call.form().get("user_code", "").strip().upper()
-    for entry in tenant.device_codes.values():
-        if entry["user_code"] == wanted:
-            entry["approved"] = True
-            return Answer(200, {"approved": wanted})
-    return Answer(404, {"error": "no such code"})
-
-
-def _device_code(world: World, call: Call, tenant: EntraTenant, client: EntraClient) -> Answer:
-    form = call.form()
-    entry = tenant.device_codes.get(form.get("device_code") or form.get("code", ""))
-    if entry is None:
-        return _error(world, 400, "bad_verification_code", 70018, "Bad verification code received from Microsoft Account.")
-    if not entry["approved"]:
-        return _error(world, 400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is pending.")
-    return _delegated(world, call, tenant, client)
-
-
-def _refresh(world: World, call: Call, tenant: EntraTenant, client: EntraClient) -> Answer:
-    if call.form().get("refresh_token", "") not in tenant.refresh_tokens:
-        return _error(world, 400, "invalid_grant", 70000, "Provided grant is invalid or malformed.")
-    return _delegated(world, call, tenant, client)
-
-
-def _delegated(world: World, call: Call, tenant: EntraTenant, client: EntraClient) -> Answer:
-    person, refresh = f"admin@{tenant.domain}", world.ids.base64url(48)
-    tenant.refresh_tokens[refresh] = {"client_id": client.client_id}
-    scopes = " ".join(client.delegated)
-    access = _access_token(world, tenant, client, {"scp": scopes, "upn": person, "name": "Sandbox Administrator"})
-    # msal compares these two times with the host's clock, so the sandbox's own, which stands still, would not do.
-    now = int(time.time())
-    identity = {
-        "aud": client.client_id,
-        "iss": f"{call.origin}/{tenant.id}/v2.0",
-        "iat": now,
-        "exp": now + TOKEN_LIFETIME_S,
-        "sub": person,
-        "oid": "00000000-0000-4000-8000-0000000000ad",
-        "tid": tenant.id,
-        "preferred_username": person,
-        "name": "Sandbox Administrator",
-    }
     content = {
-        "token_type": "Bearer",
-        "scope": scopes,
-        "expires_in": TOKEN_LIFETIME_S,
-        "access_token": access,
-        "refresh_token": refresh,
-        "id_token": f"{_part({'typ': 'JWT', 'alg': 'RS256'})}.{_part(identity)}.{world.ids.base64url(32)}",
-        "client_info": _part({"uid": identity["oid"], "utid": tenant.id}),
+        "token_endpoint": f"{base}/oauth2/v2.0/token",
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+        "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+        "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+        "issuer": f"{base}/v2.0",
+        "tenant_region_scope": "EU",
     }
     return Answer(200, content)
+
+
+@router.on("GET", "/common/discovery/instance")
+def instance_discovery(_world: World, call: Call) -> Answer:
+    """Answer where a tenant's discovery document is, for an msal that was not told to leave this out."""
+    endpoint = call.argument("authorization_endpoint") or ""
+    document = re.sub(r"/oauth2(/v2\.0)?/authorize$", "/v2.0/.well-known/openid-configuration", endpoint)
+    return Answer(200, {"tenant_discovery_endpoint": document, "api-version": "1.1", "metadata": []})
+
+
+# Tokens --------------------------------------------------------------------------------------------------------------
+
+
+def _field(form: dict[str, str], name: str) -> str:
+    if not form.get(name):
+        raise errors.missing(name)
+    return form[name]
+
+
+def _client(tenant: EntraTenant, form: dict[str, str]) -> EntraClient:
+    client_id = _field(form, "client_id")
+    if client_id not in tenant.clients:
+        raise errors.no_application(client_id, tenant.display_name)
+    return tenant.clients[client_id]
+
+
+@_route("POST", "/oauth2/v2.0/token")
+def token(world: World, call: Call, tenant: EntraTenant) -> Answer:
+    """Issue a Graph token by one of the simulated grants."""
+    grants = {"client_credentials": _client_credentials, _DEVICE_CODE: _by_device_code, "refresh_token": _refresh}
+    form = call.form()
+    grant, client = grants.get(_field(form, "grant_type")), _client(tenant, form)
+    if grant is None:
+        raise Refused(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
+    return Answer(200, grant(world, call, tenant, client), {"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+
+def _client_credentials(world: World, call: Call, tenant: EntraTenant, client: EntraClient) -> Document:
+    form = call.form()
+    scope = _field(form, "scope")
+    if not scope.endswith("/.default"):
+        raise errors.scope_without_default(scope)
+    resource = _resource(scope, tenant)
+    if form.get("client_assertion_type") == _ASSERTION:
+        _assertion_holds(form.get("client_assertion", ""), call, tenant, client)
+    else:
+        _secret_holds(form.get("client_secret"), client)
+    return application_token(world, tenant, client, resource)
+
+
+def _resource(scope: str, tenant: EntraTenant) -> str:
+    """Return the API that a scope names. Only Graph is there, under its own name and under the sandbox's. Raises `Refused`."""
+    resource = scope.removesuffix("/.default")
+    if not resource.startswith("https://"):
+        raise errors.bad_scope(scope)
+    if not _GRAPH.match(resource.rstrip("/")):
+        raise errors.no_resource(resource, tenant.display_name)
+    return resource.rstrip("/")
+
+
+def _secret_holds(secret: str | None, client: EntraClient) -> None:
+    if secret is None:
+        raise errors.no_credential()
+    if not client.client_secret or secret != client.client_secret:
+        raise errors.wrong_secret(client.client_id)
+    if client.is_secret_expired:
+        raise errors.expired_secret(client.client_id)
+
+
+def _assertion_holds(assertion: str, call: Call, tenant: EntraTenant, client: EntraClient) -> None:
+    """Check a client assertion: signed by a certificate of the client, for this endpoint, from this client, and in time.
+
+    In time by the host's clock, which made it. Raises `Refused`.
+    """
+    audiences = [f"{call.origin}/{name}/oauth2/v2.0/token" for name in (tenant.id, tenant.domain)]
+    claims: Document = {}
+    for pem in client.certificates:
+        try:
+            claims = jwt.decode(
+                assertion,
+                _public_key(pem),
+                algorithms=["PS256", "RS256"],
+                audience=audiences,
+                options={"require": ["exp", "iss", "sub", "aud"]},
+            )
+            break
+        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
+            raise errors.bad_assertion(700024) from None
+        except jwt.InvalidAudienceError:
+            raise errors.bad_assertion(700023) from None
+        except jwt.InvalidTokenError:
+            continue
+    if not claims:
+        raise errors.bad_assertion(700027)
+    if not claims["iss"] == claims["sub"] == client.client_id:
+        raise errors.bad_assertion(700021)
+
+
+def _public_key(pem: str) -> Any:
+    if "CERTIFICATE" in pem:
+        return x509.load_pem_x509_certificate(pem.encode()).public_key()
+    return load_pem_public_key(pem.encode())
+
+
+def _refresh(world: World, call: Call, tenant: EntraTenant, client: EntraClient) -> Document:
+    entry = tenant.refresh_tokens.get(_field(call.form(), "refresh_token"))
+    if entry is None or entry["client_id"] != client.client_id:
+        raise Refused(400, "invalid_grant", 70000, "Provided grant is invalid or malformed.")
+    return person_tokens(world, call, tenant, client, entry["resource"])
+
+
+# Device code ---------------------------------------------------------------------------------------------------------
+
+
+@_route("POST", "/oauth2/v2.0/devicecode")
+def device_code(world: World, call: Call, tenant: EntraTenant) -> Answer:
+    """Start a device sign-in: a code for the device to poll with and one for the person to type."""
+    form = call.form()
+    client = _client(tenant, form)
+    if not client.is_public_client:
+        raise errors.no_credential()
+    wanted = [scope for scope in _field(form, "scope").split() if scope not in _SIGN_IN_SCOPES]
+    if len(wanted) != 1 or not wanted[0].endswith("/.default"):
+        raise errors.bad_scope(" ".join(wanted))
+    code, user_code = world.ids.base64url(24), world.ids.alphanumeric(9).upper()
+    tenant.device_codes[code] = {
+        "user_code": user_code,
+        "client_id": client.client_id,
+        "resource": _resource(wanted[0], tenant),
+        "expires": world.clock.timestamp() + CODE_LIFETIME_S,
+        "decision": "",
+    }
+    where = f"{call.origin}/{tenant.id}/oauth2/deviceauth"
+    message = f"To sign in, use a web browser to open the page {where} and enter the code {user_code} to authenticate."
+    content = {"user_code": user_code, "device_code": code, "verification_uri": where, "expires_in": CODE_LIFETIME_S}
+    return Answer(200, {**content, "interval": POLL_S, "message": message})
+
+
+def _by_device_code(world: World, call: Call, tenant: EntraTenant, client: EntraClient) -> Document:
+    """Return the tokens once the person has approved; a code is good for one sign-in. Unverified: the number of a decline."""
+    form = call.form()
+    code = form.get("device_code") or _field(form, "code")
+    entry = tenant.device_codes.get(code)
+    if entry is None or entry["client_id"] != client.client_id:
+        raise Refused(400, "bad_verification_code", 70018, "Bad verification code received from Microsoft Account.")
+    if entry["expires"] <= world.clock.timestamp():
+        words = "The provided value for the input parameter 'device_code' is not valid. This device code has expired."
+        raise Refused(400, "expired_token", 70020, words)
+    if not entry["decision"]:
+        raise Refused(
+            400, "authorization_pending", 70016, "OAuth 2.0 device flow error. Authorization is pending. Continue polling."
+        )
+    del tenant.device_codes[code]
+    if entry["decision"] == "decline":
+        raise Refused(400, "authorization_declined", 70018, "The end user has denied the authorization request.")
+    return person_tokens(world, call, tenant, client, entry["resource"])
+
+
+def _decide(world: World, tenant: EntraTenant, user_code: str, decision: str) -> str:
+    """Note what a person says to a code; return what is wrong with it, empty when nothing is."""
+    if decision not in ("approve", "decline"):
+        return "The decision is approve or decline."
+    now, wanted = world.clock.timestamp(), user_code.strip().upper()
+    entry = next((entry for entry in tenant.device_codes.values() if entry["user_code"] == wanted), None)
+    if entry is None or entry["expires"] <= now or entry["decision"]:
+        return "That code didn't work. Check the code and try again."
+    entry["decision"] = decision
+    return ""
+
+
+@_route("GET", "/oauth2/deviceauth")
+def page(_world: World, _call: Call, tenant: EntraTenant) -> Answer:
+    """Show the page on which a person types the code."""
+    return pages.form(tenant.display_name)
+
+
+@_route("POST", "/oauth2/deviceauth")
+def type_code(world: World, call: Call, tenant: EntraTenant) -> Answer:
+    """Take the page's form: `user_code` and `decision`, which is to approve unless said otherwise."""
+    form = call.form()
+    code, decision = form.get("user_code", ""), form.get("decision", "approve")
+    if problem := _decide(world, tenant, code, decision):
+        return pages.form(tenant.display_name, code=code, problem=problem, status=400)
+    return pages.done("You are signed in on your device." if decision == "approve" else "The sign-in was declined.")
+
+
+@_route("POST", "/sandbox/approve")
+def approve(world: World, call: Call, tenant: EntraTenant) -> Answer:
+    """Be the person, for scripts. This path is the sandbox's own: JSON with `user_code` and, if wanted, `decision`."""
+    try:
+        found: Any = call.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or set(found) - {"user_code", "decision"}:
+        return Answer(400, {"error": "expected JSON with user_code and, if wanted, decision"})
+    problem = _decide(world, tenant, str(found.get("user_code", "")), str(found.get("decision", "approve")))
+    return Answer(404, {"error": problem}) if problem else Answer(200, {"user_code": found["user_code"]})
