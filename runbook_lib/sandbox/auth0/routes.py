@@ -168,7 +168,7 @@ def _paged(call: Call, key: str, found: list[Document], default_size: int) -> An
     part = found[page * size : (page + 1) * size]
     if call.argument("include_totals") == "true":
         counts = {"total": len(found), "start": page * size, "limit": size}
-        return Answer(200, {**counts, **({} if key == "connections" else {"length": len(part)}), key: part})
+        return Answer(200, {**counts, **({"length": len(part)} if key in ("users", "logs") else {}), key: part})
     return Answer(200, part)
 
 
