@@ -34,11 +34,14 @@ class RunbookError(Exception):
 
 
 class SettingsError(RunbookError):
-    """Input that cannot be used. `row` counts lines of the tenants file, the header being 1; `column` names the field."""
+    """Input that cannot be used. `row` counts lines of the tenants file, the header being 1; `column` names the field.
+
+    `place` says both in words, empty when neither is known.
+    """
 
     def __init__(self, came_back: str, do_now: str, *, row: int | None = None, column: str | None = None) -> None:
-        place = ", ".join(part for part in (f"row {row}" if row else "", f"column {column}" if column else "") if part)
-        super().__init__(f"Reading the settings{f' ({place})' if place else ''}", came_back, do_now)
+        self.place = ", ".join(part for part in (f"row {row}" if row else "", f"column {column}" if column else "") if part)
+        super().__init__(f"Reading the settings{f' ({self.place})' if self.place else ''}", came_back, do_now)
         self.row = row
         self.column = column
 

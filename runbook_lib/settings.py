@@ -8,7 +8,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -26,7 +26,11 @@ _REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:[^/]+/.+)"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _AUTH0_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})?\.(?:auth0\.com|auth0app\.com)", re.ASCII)
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)
+_DNS_NAME_LIMIT = 253
+_USER = re.compile(r"[^\s@/\\?%]+@[^\s@/\\?%]+")  # a guest's name holds #EXT#
+_ORIGIN = re.compile(r"https://(?:localhost|127\.0\.0\.1):[0-9]{1,5}", re.ASCII)
 _SECRET_FILE_LIMIT = 65_536
+CORRECT_IT = "Correct it and run again; nothing was sent"
 SANDBOX_VARIABLE = "INBOUND_SCIM_SANDBOX"
 
 
@@ -88,12 +92,15 @@ CLOUDS: Mapping[str, Cloud] = {
 }
 
 
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, bidi marks and zero widths, half characters, line ends
+
+
 def _plain(value: Any) -> Any:
     """Normalise a text; refuse characters that nobody sees and that change what others see."""
     if not isinstance(value, str):
         return value
     text = unicodedata.normalize("NFC", value)
-    if bad := next((c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")), None):
+    if bad := next((c for c in text if unicodedata.category(c) in _UNSEEN), None):
         raise ValueError(f"holds the invisible character U+{ord(bad):04X}; type the value again by hand")
     return text.strip()
 
@@ -111,7 +118,8 @@ def _cloud(value: str) -> str:
 
 
 def _entra_tenant(value: str) -> str:
-    if not _is_guid(value) and not _DNS_NAME.fullmatch(value.lower()):
+    is_domain = bool(_DNS_NAME.fullmatch(value.lower())) and len(value) <= _DNS_NAME_LIMIT
+    if not _is_guid(value) and (not is_domain or value.replace(".", "").isdigit()):
         raise ValueError("is neither a tenant id (GUID) nor a domain name; common and organizations name no tenant")
     return value.lower()
 
@@ -120,6 +128,12 @@ def _optional_guid(value: str) -> str:
     if value and not _is_guid(value):
         raise ValueError("is not an application (client) id, which is a GUID")
     return value.lower()
+
+
+def _user(value: str) -> str:
+    if not _is_guid(value) and not _USER.fullmatch(value):
+        raise ValueError("is neither a user principal name such as adele@contoso.com nor an object id (GUID)")
+    return value
 
 
 def _lifetime(value: str) -> str:
@@ -137,6 +151,7 @@ def _switch(value: str) -> str:
 
 Text = Annotated[str, BeforeValidator(_plain)]
 Reference = Annotated[Text, AfterValidator(_reference)]
+Person = Annotated[Text, AfterValidator(_user)]
 
 
 class MappingOverride(BaseModel):
@@ -169,14 +184,18 @@ class TenantSettings(BaseModel):
     )
     cloud: Annotated[Text, AfterValidator(_cloud), Field(description="public, usgov, china or sandbox:READY_FILE")] = "public"
     scim_app_name: Annotated[Text, Field(min_length=1, max_length=120, description="name of the new enterprise application")]
-    test_user: Annotated[Text, Field(min_length=1, max_length=320, description="user principal name or object id")]
+    test_user: Annotated[Person, Field(max_length=320, description="user principal name or object id")]
     token_lifetime_days: Annotated[Text, AfterValidator(_lifetime), Field(description="days, or never")] = "365"  # noqa: S105 - a number of days
     turn_on: Annotated[Text, AfterValidator(_switch), Field(description="yes: start provisioning in step 4.3")] = "yes"
 
-    mapping: tuple[MappingOverride, ...] = ()
-    assign: tuple[Text, ...] = ()
-    accept: tuple[Hazards, ...] = ()
-    deletion_threshold: Annotated[int, Field(ge=1, le=100_000)] = 20
+    mapping: Annotated[
+        tuple[MappingOverride, ...], Field(description="wanted rows of the SCIM mapping; empty: it is only looked at")
+    ] = ()
+    assign: Annotated[
+        tuple[Person, ...], Field(description="who gets access, by user principal name or object id; empty: as the OIDC app")
+    ] = ()
+    accept: Annotated[tuple[Hazards, ...], Field(description="dangerous changes that may be made")] = ()
+    deletion_threshold: Annotated[int, Field(ge=1, le=100_000, description="deletions a cycle may make before it stops")] = 20
 
     @model_validator(mode="after")
     def _hangs_together(self) -> TenantSettings:
@@ -194,13 +213,10 @@ class TenantSettings(BaseModel):
     def from_parameters(cls, parameters: Mapping[str, Any], *, row: int | None = None) -> TenantSettings:
         """Return checked settings. Raises `SettingsError` that names each column and never shows a value of a secret one."""
         known = (*COLUMNS, *EXTRAS)
-        for name in parameters:
-            if name not in known:
-                near = difflib.get_close_matches(str(name), known, 1)
-                hint = f"Did you mean {near[0]}" if near else f"Known are {', '.join(known)}"
-                raise SettingsError("there is no such setting", hint, row=row, column=str(name))
+        if unknown := [name for name in parameters if name not in known]:
+            raise unknown_names("setting", unknown, known, row=row)
         try:
-            return cls(**parameters)
+            return cls(**dict(parameters))
         except ValidationError as invalid:
             raise _settings_error(invalid, row) from None
 
@@ -216,25 +232,40 @@ class TenantSettings(BaseModel):
         return int(self.token_lifetime_days) * 86_400 if self.token_lifetime_days.isdigit() else None
 
 
-COLUMNS: tuple[str, ...] = tuple(
-    name for name in TenantSettings.model_fields if name not in ("mapping", "assign", "accept", "deletion_threshold")
-)
 EXTRAS = ("mapping", "assign", "accept", "deletion_threshold")
+COLUMNS: tuple[str, ...] = tuple(name for name in TenantSettings.model_fields if name not in EXTRAS)
+REQUIRED: tuple[str, ...] = tuple(name for name, field in TenantSettings.model_fields.items() if field.is_required())
 SECRET_COLUMNS = ("auth0_client_secret", "entra_client_secret")
+_PLAINER = {
+    "missing": "is missing",
+    "string_too_short": "is empty",
+    "string_type": "is not a text",
+    "tuple_type": "is not a list",
+    "extra_forbidden": "does not belong here",
+}
+
+
+def unknown_names(what: str, names: Sequence[object], known: Sequence[str], *, row: int | None = None) -> SettingsError:
+    """Return the error for names nobody knows. One that does not look like a name is not repeated: it may be a secret."""
+    hints = []
+    for name in map(str, names):
+        near = difflib.get_close_matches(name, known, 1)
+        hints += [f"Did you mean {near[0]}"] if near else []
+    shown = [str(name) if re.fullmatch(r"[A-Za-z][A-Za-z_ ]{0,39}", str(name)) else "(not a name)" for name in names]
+    hint = "; ".join(hints) or f"Known are {', '.join(known)}"
+    return SettingsError(f"there is no such {what}", hint, row=row, column=", ".join(shown))
 
 
 def _settings_error(invalid: ValidationError, row: int | None) -> SettingsError:
     found = []
     for error in invalid.errors(include_input=False, include_url=False):
         column = ".".join(map(str, error["loc"]))
-        words = error["msg"].removeprefix("Value error, ")
+        words = _PLAINER.get(error["type"], error["msg"].removeprefix("Value error, "))
         if not column and ": " in words:
             column, _, words = words.partition(": ")
         found.append((column, words))
-    came_back = "; ".join(f"{column} {words}" for column, words in found)
-    return SettingsError(
-        came_back, "Correct it and run again; nothing was sent", row=row, column=", ".join(column for column, _ in found)
-    )
+    came_back = found[0][1] if len(found) == 1 else "; ".join(f"{column} {words}" for column, words in found)
+    return SettingsError(came_back, CORRECT_IT, row=row, column=", ".join(column for column, _ in found))
 
 
 def _check_auth0_domain(domain: str) -> None:
@@ -249,20 +280,15 @@ def _check_auth0_domain(domain: str) -> None:
 def sandbox_cloud(ready_file: Path) -> Cloud:
     """Return the cloud that a sandbox's ready file describes. Only loopback https addresses are taken."""
     try:
-        ready = json.loads(ready_file.read_text())
-        addresses = [ready["authority"], ready["graph"], f"https://{ready['auth0_domain']}"]
-        ca_bundle = str(ready["ca_bundle"])
+        ready = json.loads(ready_file.read_text(encoding="utf-8"))
+        authority, graph, domain, ca_bundle = (str(ready[key]) for key in ("authority", "graph", "auth0_domain", "ca_bundle"))
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError(
             "cloud: names a ready file that is not there or not of a sandbox; start one with: python -m runbook_lib sandbox"
         ) from None
-    for address in addresses:
-        parts = urlsplit(address)
-        if parts.scheme != "https" or parts.hostname not in ("localhost", "127.0.0.1"):
-            raise ValueError("cloud: the ready file names an address outside this machine")
-    return Cloud(
-        "sandbox", ready["authority"], ready["graph"], _GLOBAL_TEMPLATE, CLOUDS["public"].portal, ca_bundle, ready["auth0_domain"]
-    )
+    if not all(map(_ORIGIN.fullmatch, (authority, graph.removesuffix("/v1.0"), f"https://{domain}"))):
+        raise ValueError("cloud: the ready file names an address outside this machine")
+    return Cloud("sandbox", authority, graph, _GLOBAL_TEMPLATE, CLOUDS["public"].portal, ca_bundle, domain)
 
 
 def attached_sandbox() -> Path | None:
@@ -282,7 +308,7 @@ def resolve(reference: str, *, column: str = "") -> Secret:
     if kind == "env":
         value = os.environ.get(place, "")
     elif kind == "file":
-        value = _from_file(Path(place).expanduser(), column)
+        value = _from_file(place, column)
     elif kind == "keyring":
         value = _from_keyring(place, column)
     else:
@@ -292,17 +318,21 @@ def resolve(reference: str, *, column: str = "") -> Secret:
     return Secret(value)
 
 
-def _from_file(path: Path, column: str) -> str:
+def _from_file(place: str, column: str) -> str:
     try:
-        if path.stat().st_size > _SECRET_FILE_LIMIT:
-            raise SettingsError(
-                f"file:{path} is too large for a secret", "Name the file that holds only the secret", column=column
-            )
-        return path.read_text().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as unreadable:
+        path = Path(place).expanduser()
+        if path.exists() and not path.is_file():  # a folder, or a pipe that would wait for ever
+            raise SettingsError(f"file:{place} is not a file", "Name the file that holds only the secret", column=column)
+        with path.open("rb") as opened:
+            octets = opened.read(_SECRET_FILE_LIMIT + 1)
+        text = octets.decode("utf-8-sig")  # Windows editors put a mark in front
+    except (OSError, RuntimeError, ValueError) as unreadable:
         raise SettingsError(
-            f"file:{path} cannot be read ({type(unreadable).__name__})", "Check the path and its rights", column=column
+            f"file:{place} cannot be read ({type(unreadable).__name__})", "Check the path and its rights", column=column
         ) from None
+    if len(octets) > _SECRET_FILE_LIMIT:
+        raise SettingsError(f"file:{place} is too large for a secret", "Name the file that holds only the secret", column=column)
+    return text.rstrip("\r\n")
 
 
 def _from_keyring(place: str, column: str) -> str:
@@ -321,9 +351,12 @@ def _from_keyring(place: str, column: str) -> str:
         ) from None
 
 
+_DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")  # Windows makes no folder of these names
+
+
 def output_name(name: str) -> str:
     """Return a folder name for a tenant: the name itself when plain, else an ASCII slug with a hash that keeps it unique."""
-    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name) and not _DEVICE.fullmatch(name):
         return name
     ascii_text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")[:40] or "tenant"
