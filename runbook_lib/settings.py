@@ -22,6 +22,7 @@ from runbook_lib.errors import SettingsError
 from runbook_lib.secret import Secret
 
 Hazards = Literal["turn-common-endpoint-off", "change-user-id-attribute"]
+_NAME = re.compile(r"(?:auth0|[A-Za-z])(?:auth0|[A-Za-z_ ]){0,39}")  # no other digits: those are what secrets have
 _REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:[^/]+/.+)")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _AUTH0_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})?\.(?:auth0\.com|auth0app\.com)", re.ASCII)
@@ -251,7 +252,7 @@ def unknown_names(what: str, names: Sequence[object], known: Sequence[str], *, r
     for name in map(str, names):
         near = difflib.get_close_matches(name, known, 1)
         hints += [f"Did you mean {near[0]}"] if near else []
-    shown = [str(name) if re.fullmatch(r"[A-Za-z][A-Za-z_ ]{0,39}", str(name)) else "(not a name)" for name in names]
+    shown = [name if _NAME.fullmatch(name) else "(not a name)" for name in map(str, names)]
     hint = "; ".join(hints) or f"Known are {', '.join(known)}"
     return SettingsError(f"there is no such {what}", hint, row=row, column=", ".join(shown))
 
