@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +49,7 @@ class Change:
 
     `rehearsal` must succeed before the request is sent; `proof` after it. `receive` takes the answer (it keeps a token's
     text, or judges the answer by raising) and returns the ids of what was made, for the journal. `confirm` gets the fresh
-    reading and returns texts of unwanted side effects. `touches` names readings that are stale afterwards, beside the step's own.
-    `tries` is how often the request may be sent when planning again still wants it.
+    reading and returns texts of unwanted side effects.
     """
 
     on: str
@@ -61,7 +60,6 @@ class Change:
     proof: Request | None = None
     receive: Callable[[Response], dict[str, str]] | None = None
     confirm: Callable[[Any], tuple[str, ...]] | None = None
-    touches: tuple[Hashable, ...] = ()
 
 
 def differences(on: str, now: dict[str, str], wanted: dict[str, str]) -> tuple[Diff, ...]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runbook_lib import facts
-from runbook_lib.change import Change, Diff, Finding, Table
+from runbook_lib.change import Change, Diff, Finding, Hazard, Table
 from runbook_lib.errors import ApiError, RunbookError, StepBlocked, StepWaits, TransportError, VerificationFailed
 from runbook_lib.facts import Fact, View
-from runbook_lib.http import Pace, is_not_there_yet
+from runbook_lib.http import Pace, Request, Response, Service, is_not_there_yet
 from runbook_lib.journal import Journal
 from runbook_lib.settings import RunMode
 from runbook_lib.steps import STEPS, Kind, Step
@@ -146,7 +146,7 @@ class Engine:
             tuple(entry for entry in yielded if isinstance(entry, Table)),
         )
 
-    def _unaccepted(self, plan: Plan) -> Any:
+    def _unaccepted(self, plan: Plan) -> Hazard | None:
         accepted = self._view.settings.accept
         return next((c.hazard for c in plan.changes if c.hazard and c.hazard.name not in accepted), None)
 
@@ -173,7 +173,7 @@ class Engine:
 
     def apply(self, step: Step) -> StepResult:
         """Carry out a step's changes and prove them by planning again. Writes nothing while any step is blocked."""
-        if held := self.survey(step):
+        if held := self.survey():
             planned = self.plan(step)
             return replace(planned, status="SKIPPED" if planned.status == "PLANNED" else planned.status, reason=held)
         try:
@@ -184,7 +184,7 @@ class Engine:
         except RunbookError as error:
             return self._from_error(step, error)
 
-    def survey(self, before: Step) -> str:
+    def survey(self) -> str:
         """Plan every step once before the first write; return why nothing may be written, empty when all is well."""
         if not self._is_surveyed:
             self._is_surveyed = True
@@ -229,7 +229,7 @@ class Engine:
         if change.request is None:
             raise StepBlocked("This change has no request", "This is a defect of the runbook: please report it")
         if change.rehearsal is not None:
-            self._services(change.rehearsal.service).send(change.rehearsal)
+            self._service(change.rehearsal).send(change.rehearsal)
         about = {"step": step.number, "on": change.on, "request": change.request.line}
         self._journal.write("intent", **about, diffs=[diff_row(diff) for diff in change.diffs])
         try:
@@ -248,26 +248,24 @@ class Engine:
             self._view.forget(*_stale(step))
         self._journal.write("outcome", **about, result="applied", made=made)
         if change.proof is not None:
-            self._proven(change)
+            self._proven(change.proof)
 
-    def _sent(self, request: Any) -> Any:
+    def _sent(self, request: Request) -> Response:
         """Send a write; again only while the answer says that an object just made is not known yet."""
         for wait in self._pace.waits():
             try:
-                return self._services(request.service).send(request)
+                return self._service(request).send(request)
             except ApiError as error:
                 if not (is_not_there_yet(error) and self._view.memory.made_application_id):
                     raise
                 self._sleep(wait)
-        return self._services(request.service).send(request)
+        return self._service(request).send(request)
 
-    def _proven(self, change: Change) -> None:
-        """Send the proof until it succeeds: saved values take a moment to be used."""
-        if change.proof is None:
-            return
+    def _proven(self, proof: Request) -> None:
+        """Send a proof until it succeeds: saved values take a moment to be used."""
         for wait in self._pace.waits():
             try:
-                self._services(change.proof.service).send(change.proof)
+                self._service(proof).send(proof)
             except ApiError as error:
                 last = error
                 self._sleep(wait)
@@ -301,8 +299,8 @@ class Engine:
             if change.confirm and (lost := change.confirm(self._view.read(step.reads[0]))):
                 raise VerificationFailed(change.on, lost)
 
-    def _services(self, name: str) -> Any:
-        return {"auth0": self._view.auth0.service, "graph": self._view.graph.service}[name]
+    def _service(self, request: Request) -> Service:
+        return {"auth0": self._view.auth0.service, "graph": self._view.graph.service}[request.service]
 
 
 def _stale(step: Step) -> tuple[Fact[Any], ...]:

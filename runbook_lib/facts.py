@@ -137,7 +137,7 @@ def connection(view: View) -> Connection:
 @fact
 def user_count(view: View) -> int:
     """How many users the connection has."""
-    return view.auth0.user_count(view.read(connection).name).count
+    return view.auth0.user_count(view.read(connection).name)
 
 
 @fact

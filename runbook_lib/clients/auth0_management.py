@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -12,13 +11,6 @@ from runbook_lib.http import Request, Service
 from runbook_lib.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken, mapping_rows
 
 SERVICE = "auth0"
-
-
-@dataclass(frozen=True)
-class UserCensus:
-    """How many users a connection has."""
-
-    count: int
 
 
 class Auth0Management:
@@ -61,10 +53,10 @@ class Auth0Management:
         """Return the connection's SCIM tokens, without their texts."""
         return tuple(ScimToken.from_wire(entry) for entry in self.service.read(f"{_scim(connection_id)}/tokens"))
 
-    def user_count(self, connection_name: str) -> UserCensus:
+    def user_count(self, connection_name: str) -> int:
         """Return how many users have an identity of the connection. The search may lag some seconds behind."""
         query = (("q", f'identities.connection:"{connection_name}"'), ("per_page", "1"), ("include_totals", "true"))
-        return UserCensus(int(self.service.read("/api/v2/users", query)["total"]))
+        return int(self.service.read("/api/v2/users", query)["total"])
 
     def users_by_email(self, email: str) -> tuple[Auth0User, ...]:
         """Return the users of that mail address, of every connection. Consistent at once, unlike the search."""

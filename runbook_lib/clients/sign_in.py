@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,7 +26,6 @@ class Grant:
 
     token: Secret
     permissions: frozenset[str] | None
-    tenant: str = ""
 
 
 class SignIn(Protocol):
@@ -50,7 +50,23 @@ class PastedToken:
         return self._grant
 
 
-class Auth0ClientCredentials:
+class _FetchedToken(ABC):
+    """Keeps the grant that `_fetch` got, until asked to renew it."""
+
+    _current: Grant | None = None
+
+    def grant(self, *, renew: bool = False) -> Grant:
+        """Return the token, fetched once. Raises `StepBlocked` in the service's words when the sign-in is refused."""
+        if self._current is None or renew:
+            self._current = self._fetch()
+        return self._current
+
+    @abstractmethod
+    def _fetch(self) -> Grant:
+        """Return a new grant."""
+
+
+class Auth0ClientCredentials(_FetchedToken):
     """A machine-to-machine application of the Auth0 tenant. Source: Auth0 docs, Management API tokens for production."""
 
     def __init__(self, service: Service, domain: str, client_id: str, client_secret: Secret) -> None:
@@ -61,13 +77,6 @@ class Auth0ClientCredentials:
             "client_secret": client_secret,
             "audience": f"https://{domain}/api/v2/",
         }
-        self._current: Grant | None = None
-
-    def grant(self, *, renew: bool = False) -> Grant:
-        """Return a Management API token, fetched once. Raises `StepBlocked` when the credentials are refused."""
-        if self._current is None or renew:
-            self._current = self._fetch()
-        return self._current
 
     def _fetch(self) -> Grant:
         try:
@@ -83,7 +92,7 @@ class Auth0ClientCredentials:
         return Grant(Secret(body["access_token"]), frozenset(scope.split()) if scope else None)
 
 
-class EntraSignIn:
+class EntraSignIn(_FetchedToken):
     """Sign-in to one Entra tenant through msal, by client secret, certificate or device code.
 
     `credential` is msal's client credential; None means device code, for which `show` gets the message with link and code.
@@ -104,7 +113,6 @@ class EntraSignIn:
         self._credential = credential
         self._resource = resource
         self._show = show
-        self._current: Grant | None = None
         self._application: Any = None
         self._arguments = {
             "client_id": client_id,
@@ -112,12 +120,6 @@ class EntraSignIn:
             "http_client": session,
             "instance_discovery": known_authority,
         }
-
-    def grant(self, *, renew: bool = False) -> Grant:
-        """Return a Graph token, fetched once. Raises `StepBlocked` with Microsoft's words when refused."""
-        if self._current is None or renew:
-            self._current = self._fetch()
-        return self._current
 
     def _fetch(self) -> Grant:
         try:
@@ -161,7 +163,7 @@ def _from_claims(token: Secret) -> Grant:
     claims = _claims(token)
     named = claims.get("roles") or claims.get("scp") or claims.get("scope") or claims.get("permissions")
     names = named.split() if isinstance(named, str) else named
-    return Grant(token, frozenset(names) if names else None, str(claims.get("tid", "")))
+    return Grant(token, frozenset(names) if names else None)
 
 
 def _claims(token: Secret) -> dict[str, Any]:
