@@ -149,8 +149,8 @@ class EntraSignIn(_FetchedToken):
         if self._application is None:
             self._application = msal.PublicClientApplication(**self._arguments)
         scopes = [f"{self._resource}/.default"]
-        for account in self._application.get_accounts():
-            if answer := self._application.acquire_token_silent(scopes, account):
+        for account in self._application.get_accounts():  # there is one only when a token of theirs was refused
+            if answer := self._application.acquire_token_silent(scopes, account, force_refresh=True):
                 return answer
         flow = self._application.initiate_device_flow(scopes)
         if "user_code" not in flow:

@@ -87,8 +87,10 @@ def test_a_person_signs_in_by_device_code_and_is_renewed_silently(sign_in, sandb
             assert session.post(url, data={"user_code": entry["user_code"]}, timeout=10).status_code == 200
 
     person = sign_in(public.client_id, None, approve)
-    assert person.grant().permissions == frozenset(public.delegated)
-    assert person.grant(renew=True).token
+    first = person.grant()
+    assert first.permissions == frozenset(public.delegated)
+    assert person.grant().token == first.token
+    assert person.grant(renew=True).token != first.token
     assert len(shown) == 1
 
 
