@@ -94,7 +94,12 @@ class Engine:
         return self._keep(result)
 
     def press(self, number: str) -> StepResult:
-        """Apply one step because a person asked for it, whatever the mode, and return its result."""
+        """Apply one step because a person asked for it, whatever the mode, and return its result.
+
+        Everything is read again first: the person may have mended in a console what held the writes back.
+        """
+        self._view.forget()
+        self._is_surveyed, self._held_back = False, ""
         return self._keep(self.apply(self._steps[number]))
 
     def _stopped(self) -> str:

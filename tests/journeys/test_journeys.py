@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+from runbook_lib.session import Session
+from runbook_lib.settings import RunMode
+
 TARGET_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
@@ -244,6 +247,15 @@ def test_a_quarantined_job_is_never_started(tenant, carry_out, entra):
     job["status"].update(code="Quarantine", quarantine={"reason": "TooManyDeletes"})
     run = carry_out(tenant("half-done"))
     assert (run.status, run.statuses()["4.1"], run.writes()) == ("blocked", "BLOCKED", [])
+
+
+def test_pressing_apply_again_after_mending_the_cause_carries_on(sandbox, tenant, tmp_path):
+    session = Session(tenant("token-limit"), mode=RunMode.PLAN, out=tmp_path / "run" / "token-limit")
+    provisioning = sandbox.world.auth0.provisioning[connection_of(sandbox, "token-limit")["id"]]
+    assert session.engine.press("3.2").status == "SKIPPED"
+    gone = provisioning.tokens.pop()
+    del provisioning.token_values[gone["token_id"]]
+    assert session.engine.press("3.2").status == "CHANGED"
 
 
 def test_an_accepted_hazard_is_carried_out(sandbox, tenant, carry_out):
