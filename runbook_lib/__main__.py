@@ -45,36 +45,46 @@ def demo(out: Path | None) -> None:
     import tempfile
     from concurrent.futures import ThreadPoolExecutor
 
-    from runbook_lib.batch.runner import new_run_folder, run_tenant, write_summary
+    from runbook_lib.batch.runner import TenantOutcome, new_run_folder, run_tenant, write_summary
     from runbook_lib.batch.tenants_file import read_tenants
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import RunMode
 
     _say("Starting a sandbox of Auth0 and Microsoft Entra on this machine. Nothing leaves it.")
     folder = new_run_folder(out)
-    lines = []
+    rounds: dict[str, list[tuple[TenantOutcome, str]]] = {"plan": [], "apply": [], "apply again": []}
+
     with tempfile.TemporaryDirectory() as scratch, launched(Path(scratch) / "ready.json") as ready, ThreadPoolExecutor(2) as pool:
         everyone = {tenant.name: tenant for tenant in read_tenants(Path(ready["tenants_file"]))}
-        for outcome in pool.map(
-            lambda tenant: run_tenant(tenant, RunMode.PLAN, folder / "plan" / tenant.name), everyone.values()
-        ):
-            lines.append(("plan", outcome, ""))
-            _say(f"  plan         {outcome.name:<18} {outcome.status}")
-        calls = _call_counter(ready)
+
+        def carry_out(title: str, name: str, calls: Callable[[], int] | None = None) -> None:
+            mode = RunMode.PLAN if title == "plan" else RunMode.APPLY
+            before = calls() if calls else 0
+            outcome = run_tenant(everyone[name], mode, folder / title.replace(" ", "-") / name)
+            rounds[title].append((outcome, str(calls() - before) if calls else ""))
+            _say(f"  {title:<12} {name:<18} {outcome.status}")
+
+        def half_done() -> None:
+            for title in rounds:
+                carry_out(title, "half-done")
+
+        # Two at a time; `fresh` is applied alone, so that the calls counted are its own.
+        jobs = [pool.submit(half_done), *(pool.submit(carry_out, "plan", name) for name in everyone if name != "half-done")]
+        for job in jobs:
+            job.result()
         for title in ("apply", "apply again"):
-            for name in ("fresh", "half-done"):
-                before = calls()
-                outcome = run_tenant(everyone[name], RunMode.APPLY, folder / title.replace(" ", "-") / name)
-                lines.append((title, outcome, str(calls() - before)))
-                _say(f"  {title:<12} {name:<18} {outcome.status}")
-        for part in ("plan", "apply", "apply-again"):
-            write_summary(folder / part, [outcome for title, outcome, _ in lines if title.replace(" ", "-") == part])
+            carry_out(title, "fresh", _call_counter(ready))
+        order = list(everyone)
+        for title, lines in rounds.items():
+            lines.sort(key=lambda line: order.index(line[0].name))
+            write_summary(folder / title.replace(" ", "-"), [outcome for outcome, _ in lines])
     click.echo(f"\n{'round':<12} {'tenant':<18} {'status':<10} {'calls':>5}  what to know")
-    for title, outcome, count in lines:
-        click.echo(f"{title:<12} {outcome.name:<18} {outcome.status:<10} {count:>5}  {outcome.about[:110]}")
+    for title, lines in rounds.items():
+        for outcome, count in lines:
+            click.echo(f"{title:<12} {outcome.name:<18} {outcome.status:<10} {count:>5}  {outcome.about[:110]}")
     click.echo("\nplan writes nothing; blocked tenants are refused on purpose; the second apply finds nothing left to do.")
     click.echo(f"Pages, reports and journals: {folder}")
-    good = all(outcome.status == "unchanged" for title, outcome, _ in lines if title == "apply again")
+    good = all(outcome.status == "unchanged" for outcome, _ in rounds["apply again"])
     sys.exit(0 if good else 1)
 
 

@@ -169,7 +169,7 @@ def _settings_table(connection: Connection, wanted: dict[str, str]) -> Table:
         "Sync at each login": "on" if connection.syncs_at_each_login else "off",
     }
     return Table(
-        "Connection settings", ("setting", "now", "wanted"), tuple((name, now[name], value) for name, value in wanted.items())
+        "Connection settings", ("setting", "found", "wanted"), tuple((name, now[name], value) for name, value in wanted.items())
     )
 
 
