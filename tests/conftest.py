@@ -20,6 +20,10 @@ from runbook_lib.settings import RunMode, TenantSettings
 from runbook_lib.steps import STEPS
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="tests/reliability: all trials instead of a sample")
+
+
 @pytest.fixture(scope="session")
 def running_sandbox() -> Iterator[Sandbox]:
     with Sandbox(seed=7) as sandbox:
