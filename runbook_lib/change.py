@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,10 @@ class Change:
     `rehearsal` must succeed before the request is sent; `proof` after it. `receive` takes the answer (it keeps a token's
     text, or judges the answer by raising) and returns the ids of what was made, for the journal. `confirm` gets the fresh
     reading and returns texts of unwanted side effects.
+
+    For the journal: `before` are the ids that exist already, by which what a lost answer made is told apart; `undo` is JSON with
+    what taking the change back needs, never a secret. `replicates`: what the request makes may stay unseen for minutes and would
+    be made twice by sending again, so that after a lost answer it is looked for until that time is over.
     """
 
     on: str
@@ -60,8 +64,36 @@ class Change:
     proof: Request | None = None
     receive: Callable[[Response], dict[str, str]] | None = None
     confirm: Callable[[Any], tuple[str, ...]] | None = None
+    before: tuple[str, ...] = ()
+    undo: Mapping[str, Any] | None = None
+    replicates: bool = False
 
 
 def differences(on: str, now: dict[str, str], wanted: dict[str, str]) -> tuple[Diff, ...]:
     """Return one `Diff` for each field of `wanted` whose value `now` is another; absent fields read as empty."""
     return tuple(Diff(on, name, now.get(name, ""), value) for name, value in wanted.items() if now.get(name, "") != value)
+
+
+def lost(sent: Any, found: Any, at: str = "") -> tuple[str, ...]:
+    """Return the places where `found` does not hold what was `sent`.
+
+    A service may add keys, reorder lists and leave nulls out; it may not lose or change anything.
+    """
+    if isinstance(sent, Mapping) and isinstance(found, Mapping):
+        return tuple(
+            place
+            for key, value in sent.items()
+            if not (value is None and key not in found)
+            for place in (lost(value, found[key], f"{at}.{key}".strip(".")) if key in found else (f"{at}.{key}".strip("."),))
+        )
+    if isinstance(sent, list) and isinstance(found, list):
+        left = list(found)
+        places: list[str] = []
+        for number, item in enumerate(sent):
+            same = next((n for n, other in enumerate(left) if not lost(item, other)), None)
+            if same is None:
+                places.append(f"{at}[{number}]")
+            else:
+                del left[same]
+        return tuple(places)
+    return () if sent == found and isinstance(sent, bool) == isinstance(found, bool) else (at,)

@@ -1,35 +1,47 @@
 """Read, plan, confirm, apply, wait, verify: the one place where a change becomes a request.
 
 Before the first write every step is planned: when one of them is blocked, nothing at all is written. Every intent is on
-disk before its request. An outcome in doubt is settled by planning again, never by sending again.
+disk before its request. An outcome in doubt is settled by reading; only what reading shows to be still missing is sent again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Finding, Hazard, Table
+from runbook_lib.claim import Marker, claimed, needs_renewal, read_marker, with_marker, without_marker
+from runbook_lib.clients.microsoft_graph import patch_notes
 from runbook_lib.errors import ApiError, RunbookError, StepBlocked, StepWaits, TransportError, VerificationFailed
 from runbook_lib.facts import Fact, View
 from runbook_lib.http import Pace, Request, Response, Service, is_not_there_yet
-from runbook_lib.journal import Journal
+from runbook_lib.journal import Doubt, Journal
+from runbook_lib.models import ServicePrincipal
 from runbook_lib.settings import RunMode
 from runbook_lib.steps import STEPS, Kind, Step
 
 FRESH_S = 10.0  # a reading older than this is repeated before a write that depends on it
+JUST_READ_S = 1.0  # and what a write replaces, before that write: what somebody else has just changed is not to be lost
+LOOKS = 5  # so many times in a row must a new object be missing before it counts as not made (terraform-provider-azuread)
+SENDINGS = 3  # of one step's writes whose outcome is in doubt; then it is left to the next run
 GATE = (
     facts.connection,
     facts.scim_configuration,
     facts.scim_tokens,
+    facts.enterprise_applications,
     facts.saved_credentials,
     facts.schema,
     facts.jobs,
     facts.access,
     facts.assignments,
+    facts.census,
+    facts.test_user,
     facts.test_user_profiles,
 )
 ROUNDS = 40  # of apply and plan again: 40 batches of 20 assignments a round are enough for a large tenant
@@ -69,6 +81,7 @@ class Engine:
         journal: Journal,
         pace: Pace,
         sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_result: Callable[[StepResult], None] = lambda result: None,
     ) -> None:
         self._view = view
@@ -76,6 +89,7 @@ class Engine:
         self._journal = journal
         self._pace = pace
         self._sleep = sleep
+        self._now = now
         self._on_result = on_result
         self._steps = {step.number: step for step in STEPS}
         self._held_back = ""
@@ -143,6 +157,26 @@ class Engine:
         return self._result(step, "PLANNED" if plan.changes else done, reason, "", diffs, plan.tables)
 
     def _planned(self, step: Step) -> Plan:
+        """Plan a step, waiting while a service says that an object made a moment ago is not known to it yet."""
+        for wait in self._pace.waits():
+            try:
+                return self._planned_at_once(step)
+            except ApiError as error:
+                if not self._is_too_young(error):
+                    raise
+                self._view.forget(*_stale(step))
+                self._sleep(wait)
+        return self._planned_at_once(step)
+
+    def _is_too_young(self, error: ApiError) -> bool:
+        """Whether an error only means that one service has not heard yet of what another made within the last minutes."""
+        young = self._view.memory.made_at
+        return is_not_there_yet(error) and any(
+            made_id in error.attempted and (self._now() - made_at).total_seconds() < self._pace.total_s
+            for made_id, made_at in young.items()
+        )
+
+    def _planned_at_once(self, step: Step) -> Plan:
         values = [self._view.read(fact) for fact in step.reads]
         yielded = tuple(step.function(*values, self._view.settings))
         return Plan(
@@ -202,20 +236,18 @@ class Engine:
 
     def _converged(self, step: Step) -> StepResult:
         """Apply and plan again until nothing is left."""
-        if step.number == "4.3":
-            self._view.forget(*GATE)  # the start gate judges nothing by an earlier reading
-        else:
-            self._view.stale(FRESH_S)
-        plan = self._planned(step)
+        plan = self._fresh_plan(step)
         made: list[Diff] = []
-        tables = plan.tables
+        tables, sendings = plan.tables, 0
         for _ in range(ROUNDS):
             if not plan.changes:
                 break
-            for change in plan.changes:
-                self._carry_out(step, change)
-                made += change.diffs
-            plan = self._settled(step, plan)
+            is_known = all(self._carry_out(step, change) for change in plan.changes)
+            made += [diff for change in plan.changes for diff in change.diffs if diff not in made]
+            sendings += not is_known
+            if sendings >= SENDINGS:
+                raise VerificationFailed(step.title, ("no answer tells whether it was done",))
+            plan = self._settled(step, plan, is_known=is_known)
         else:
             raise VerificationFailed(step.title, tuple(diff.field for change in plan.changes for diff in change.diffs))
         result = self._result(
@@ -224,36 +256,146 @@ class Engine:
         self._mark_staged(step)
         return result
 
+    def _fresh_plan(self, step: Step) -> Plan:
+        """Plan by fresh readings; what a write would replace or make is read within a moment of writing it."""
+        if step.number == "4.3":
+            self._view.forget(*GATE)  # the start gate judges nothing by an earlier reading
+        else:
+            self._view.stale(FRESH_S)
+        plan = self._planned(step)
+        if plan.changes and self._view.stale(JUST_READ_S, *_stale(step)):
+            plan = self._planned(step)
+        doubts = self._view.memory.doubted(step.number)
+        return self._looked_for(step, plan, doubts) if doubts and any(c.replicates for c in plan.changes) else plan
+
+    def _looked_for(self, step: Step, plan: Plan, doubts: tuple[Doubt, ...]) -> Plan:
+        """Look for what an earlier run may have made until it shows, or the time that replication takes is over."""
+        latest = max(doubt.time for doubt in doubts)
+        for look, wait in enumerate(self._pace.waits(), start=1):
+            if look >= LOOKS and (self._now() - latest).total_seconds() > self._pace.total_s:
+                break
+            self._sleep(wait)
+            self._view.forget(*_stale(step))
+            if _requests(again := self._planned(step)) != _requests(plan):
+                return again
+        self._settle(step, plan)
+        return plan
+
+    def _settle(self, step: Step, plan: Plan) -> None:
+        """Put on record that a write in doubt was not done: reading has shown that long enough."""
+        lines = {change.request.line for change in plan.changes if change.request}
+        for line in sorted(lines):
+            self._journal.write("settled", step=step.number, request=line, result="not done")
+        memory = self._view.memory
+        memory.doubts = tuple(d for d in memory.doubts if d.step != step.number or d.request not in lines)
+
     def _mark_staged(self, save: Step) -> None:
         for number, result in list(self.results.items()):
             if self._steps[number].saved_by == save.number and result.status == "PLANNED":
                 self._keep(replace(result, status="CHANGED"))
 
-    def _carry_out(self, step: Step, change: Change) -> None:
-        """Send one change. Raises for a refusal; a doubtful outcome is left to `_settled`."""
+    def _carry_out(self, step: Step, change: Change) -> bool:
+        """Send one change and return whether its outcome is known. Raises for a refusal."""
         if change.request is None:
             raise StepBlocked("This change has no request", "This is a defect of the runbook: please report it")
+        if change.request.service == "graph":
+            self._claim(is_start=step.number == "4.3")
         if change.rehearsal is not None:
-            self._service(change.rehearsal).send(change.rehearsal)
+            self._service(change.rehearsal).ask(change.rehearsal)
+        doubt = Doubt(step.number, change.request.line, self._now(), self._service(change.request).date, change.before)
         about = {"step": step.number, "on": change.on, "request": change.request.line}
-        self._journal.write("intent", **about, diffs=[diff_row(diff) for diff in change.diffs])
+        number = self._journal.write(
+            "intent",
+            **about,
+            diffs=[diff_row(diff) for diff in change.diffs],
+            sent_at=doubt.sent_at.isoformat() if doubt.sent_at else None,
+            before=list(change.before),
+            undo=change.undo,
+        )
         try:
             answer = self._sent(change.request)
             made = change.receive(answer) if change.receive else {}
         except (ApiError, TransportError) as error:
             in_doubt = error.ambiguous if isinstance(error, TransportError) else error.status >= 500
-            self._journal.write("outcome", **about, result="unknown" if in_doubt else "refused", error=str(error))
+            self._journal.write("outcome", of=number, **about, result="unknown" if in_doubt else "refused", error=str(error))
             if not in_doubt:
                 raise
-            return
+            self._view.memory.doubts += (doubt,)
+            return False
         except VerificationFailed as failed:
-            self._journal.write("outcome", **about, result="refused", error=str(failed))
+            self._journal.write("outcome", of=number, **about, result="refused", error=str(failed))
             raise
         finally:
             self._view.forget(*_stale(step))
-        self._journal.write("outcome", **about, result="applied", made=made)
+        self._journal.write("outcome", of=number, **about, result="applied", made=made)
+        self._view.memory.made_at |= dict.fromkeys(made.values(), self._now())
+        self._settle_known(doubt)
         if change.proof is not None:
             self._proven(change.proof)
+        return True
+
+    # The claim on the enterprise application ------------------------------------------------------------------------------
+
+    def _claim(self, *, is_start: bool) -> None:
+        """See to it that the enterprise application carries this run's claim; the start, being the last write, ends it.
+
+        Raises `StepBlocked` when a run on another machine is at work on it.
+        """
+        principal, connection = self._view.read(facts.enterprise_application), self._view.read(facts.connection).id
+        if principal is None:  # not made yet: this very write makes it
+            return
+        now = facts.graph_time(self._view)
+        if needs_renewal(read_marker(principal.notes), connection, self._view.run, now):
+            principal = self._read_principal()
+            if self._view.read(facts.other_claim):
+                raise StepBlocked(f"Another run is at work: {self._view.read(facts.other_claim)}", "Wait until it has ended")
+            self._note(principal, with_marker(principal.notes, claimed(connection, self._view.run, now)))
+            principal = self._read_principal()
+            marker = read_marker(principal.notes)
+            if marker is None or marker.run != self._view.run:
+                raise StepBlocked("Another run claimed the enterprise application at this moment", "Wait until it has ended")
+        if is_start:
+            self._note(principal, with_marker(principal.notes, Marker(connection)))
+
+    def release(self) -> None:
+        """End this run's claim, where a failed or unfinished run still holds it. Errors of the services are left to time."""
+        if self._view.memory.claimed_id:
+            with contextlib.suppress(RunbookError):
+                principal = self._read_principal()
+                if (marker := read_marker(principal.notes)) and marker.run == self._view.run:
+                    self._note(principal, with_marker(principal.notes, Marker(marker.connection)))
+
+    def _read_principal(self) -> ServicePrincipal:
+        self._view.forget(facts.enterprise_applications)
+        principal = self._view.read(facts.enterprise_application)
+        if principal is None:
+            raise StepBlocked("The enterprise application is gone, or there are two of its name", "Look at it in Entra")
+        return principal
+
+    def _note(self, principal: ServicePrincipal, notes: str) -> None:
+        """Write the notes of the enterprise application, on record like every write."""
+        request = patch_notes(principal.id, notes)
+        about = {"step": "3.2", "on": "notes of the enterprise application", "request": request.line}
+        undo = {"kind": "notes", "service_principal": principal.id, "before": without_marker(principal.notes)}
+        number = self._journal.write("intent", **about, diffs=[], sent_at=None, before=[], undo=undo)
+        result, error = "refused", ""
+        try:
+            self._sent(request)
+            result = "applied"
+        except (ApiError, TransportError) as broken:
+            error = str(broken)
+            if isinstance(broken, ApiError) and broken.status < 500:
+                raise
+            result = "unknown"  # written again until it can be read back
+        finally:
+            self._view.forget(facts.enterprise_applications)
+            self._journal.write("outcome", of=number, **about, result=result, error=error)
+        is_ended = "; run " not in notes
+        self._view.memory.claimed_id = "" if is_ended else principal.id
+
+    def _settle_known(self, known: Doubt) -> None:
+        memory = self._view.memory
+        memory.doubts = tuple(d for d in memory.doubts if (d.step, d.request) != (known.step, known.request))
 
     def _sent(self, request: Request) -> Response:
         """Send a write; again only while the answer says that an object just made is not known yet."""
@@ -261,7 +403,7 @@ class Engine:
             try:
                 return self._service(request).send(request)
             except ApiError as error:
-                if not (is_not_there_yet(error) and self._view.memory.made_application_id):
+                if not self._is_too_young(error):
                     raise
                 self._sleep(wait)
         return self._service(request).send(request)
@@ -270,7 +412,7 @@ class Engine:
         """Send a proof until it succeeds: saved values take a moment to be used."""
         for wait in self._pace.waits():
             try:
-                self._service(proof).send(proof)
+                self._service(proof).ask(proof)
             except ApiError as error:
                 last = error
                 self._sleep(wait)
@@ -278,26 +420,27 @@ class Engine:
                 return
         raise last
 
-    def _settled(self, step: Step, before: Plan) -> Plan:
-        """Plan again until something has changed; verify side effects. Raises `VerificationFailed` when nothing does."""
-        waiting: RunbookError | None = None
-        for wait in self._pace.waits():
+    def _settled(self, step: Step, before: Plan, *, is_known: bool) -> Plan:
+        """Plan again until something has changed, and verify side effects.
+
+        Nothing changed: after an answer that said done, that is `VerificationFailed`; in doubt, the plan is returned to be
+        sent again, at once where doing it twice does no harm, and else when replication cannot hide it any more.
+        """
+        is_patient = is_known or any(change.replicates for change in before.changes)
+        for wait in chain(self._pace.waits() if is_patient else (), [None]):
             self._view.forget(*_stale(step))
-            try:
-                plan = self._planned(step)
-            except ApiError as error:
-                if not is_not_there_yet(error):
-                    raise
-                waiting = error
-            else:
-                waiting = None
-                if _requests(plan) != _requests(before):
-                    self._confirmed(step, before)
-                    return plan
-            self._sleep(wait)
-        if waiting is not None:
-            raise waiting
-        raise VerificationFailed(before.changes[0].on, tuple(diff.field for change in before.changes for diff in change.diffs))
+            plan = self._planned(step)
+            if _requests(plan) != _requests(before):
+                self._confirmed(step, before)
+                return plan
+            if wait is not None:
+                self._sleep(wait)
+        if is_known:
+            raise VerificationFailed(
+                before.changes[0].on, tuple(diff.field for change in before.changes for diff in change.diffs)
+            )
+        self._settle(step, before)
+        return plan
 
     def _confirmed(self, step: Step, before: Plan) -> None:
         for change in before.changes:

@@ -7,6 +7,7 @@ RunbookError
 ├── StepBlocked          a condition of the procedure is not met; `remedy` says what to do
 ├── StepWaits            an object that an earlier step makes is not there yet
 ├── VerificationFailed   a write was accepted, yet reading back shows something else
+├── JournalFailed        the record cannot be written: nothing was sent
 └── TenantBusy           another run holds this tenant
 
 Every message has three parts: what was attempted, what came back, what to do now. None holds a secret.
@@ -47,12 +48,13 @@ class SettingsError(RunbookError):
 
 
 class TransportError(RunbookError):
-    """No usable answer. `ambiguous` is True when the service may have carried out the request all the same."""
+    """No usable answer. `ambiguous`: the service may have done it all the same; `is_final`: asking again is of no use."""
 
-    def __init__(self, attempted: str, came_back: str, *, ambiguous: bool) -> None:
+    def __init__(self, attempted: str, came_back: str, *, ambiguous: bool, is_final: bool = False) -> None:
         do_now = "Run again: what was written is read back first" if ambiguous else "Check the network and run again"
         super().__init__(attempted, came_back, do_now)
         self.ambiguous = ambiguous
+        self.is_final = is_final
 
 
 class ApiError(RunbookError):
@@ -98,8 +100,16 @@ class VerificationFailed(RunbookError):
         )
 
 
+class JournalFailed(RunbookError):
+    """The journal cannot be written or read, so nothing may be sent: what is not on record cannot be repaired or undone."""
+
+    def __init__(self, path: object, came_back: str, do_now: str) -> None:
+        super().__init__(f"Keeping the journal {path}", came_back, do_now)
+
+
 class TenantBusy(RunbookError):
     """Another run holds this tenant on this machine."""
 
-    def __init__(self, tenant: str) -> None:
-        super().__init__(f"Taking tenant {tenant}", "another run holds it", "Wait until that run has ended, then run again")
+    def __init__(self, tenant: str, holder: str = "") -> None:
+        came_back = f"another run holds it{f' ({holder})' if holder else ''}"
+        super().__init__(f"Taking tenant {tenant}", came_back, "Wait until that run has ended, then run again")

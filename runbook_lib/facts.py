@@ -8,13 +8,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from runbook_lib.census import Census, Person, census_of
+from runbook_lib.claim import is_held_by_other, read_marker
 from runbook_lib.clients.auth0_management import Auth0Management, scim_endpoint_url
 from runbook_lib.clients.microsoft_graph import MicrosoftGraph
 from runbook_lib.clients.sign_in import Grant, SignIn
 from runbook_lib.errors import StepBlocked
+from runbook_lib.journal import Doubt, Past
 from runbook_lib.models import (
     Application,
     AppRoleAssignment,
@@ -38,12 +42,35 @@ T = TypeVar("T")
 
 @dataclass
 class Memory:
-    """What must survive from one step to the next and can be read nowhere: the text of a new SCIM token, until 3.6."""
+    """What must survive from one step to the next and can be read nowhere: the text of a new SCIM token, until 3.6.
+
+    The rest comes from journals: `own_token_ids` are the SCIM tokens this tool made, `saved_token_id` the one of them that
+    Entra was given last, `doubts` the writes whose outcome nobody knows, `made_at` when this tool made what has such an id.
+    `claimed_id` is the enterprise application that this run has claimed.
+    """
 
     scim_token: Secret | None = None
     scim_token_id: str = ""
     own_token_ids: frozenset[str] = frozenset()
-    made_application_id: str = ""
+    saved_token_id: str = ""
+    doubts: tuple[Doubt, ...] = ()
+    made_at: dict[str, datetime] = field(default_factory=dict)
+    claimed_id: str = ""
+
+    @classmethod
+    def of(cls, past: Past) -> Memory:
+        """Return what the journals of earlier runs tell."""
+        saved = past.made.get("saved_token", ("",))
+        return cls(
+            own_token_ids=frozenset(past.made.get("token", ())),
+            saved_token_id=saved[-1],
+            doubts=past.doubts,
+            made_at=dict(past.made_at),
+        )
+
+    def doubted(self, step: str) -> tuple[Doubt, ...]:
+        """Return the open doubts about a step's writes."""
+        return tuple(doubt for doubt in self.doubts if doubt.step == step)
 
 
 @dataclass
@@ -58,6 +85,7 @@ class View:
     entra_sign_in: SignIn
     memory: Memory = field(default_factory=Memory)
     clock: Callable[[], float] = time.monotonic
+    run: str = "run@here"
     _readings: dict[str, tuple[float, Any]] = field(default_factory=dict)
 
     def read(self, fact: Fact[T], max_age_s: float = 30.0) -> T:
@@ -77,10 +105,13 @@ class View:
         for name in [fact.name for fact in facts] or list(self._readings):
             self._readings.pop(name, None)
 
-    def stale(self, max_age_s: float) -> None:
-        """Drop every reading older than `max_age_s`."""
-        now = self.clock()
-        self._readings = {name: kept for name, kept in self._readings.items() if now - kept[0] <= max_age_s}
+    def stale(self, max_age_s: float, *facts: Fact[Any]) -> bool:
+        """Drop the readings older than `max_age_s`, of the named facts or of all; say whether there were any."""
+        now, names = self.clock(), {fact.name for fact in facts}
+        old = [n for n, kept in self._readings.items() if now - kept[0] > max_age_s and (not names or n in names)]
+        for name in old:
+            del self._readings[name]
+        return bool(old)
 
 
 @dataclass(frozen=True)
@@ -222,6 +253,21 @@ def enterprise_application(view: View) -> ServicePrincipal | None:
     return found[0] if len(found) == 1 else None
 
 
+@derived
+def other_claim(view: View) -> str:
+    """Which run of another machine is at work on the enterprise application, in words; empty when none is."""
+    principal = view.read(enterprise_application)
+    marker = read_marker(principal.notes) if principal else None
+    if marker is None or not is_held_by_other(marker, view.run, graph_time(view)):
+        return ""
+    return f"run {marker.run}, until {marker.until:%H:%M} UTC unless it goes on"
+
+
+def graph_time(view: View) -> datetime:
+    """Return the time by Graph's own clock, as its last answer told it; this machine's when there is none yet."""
+    return view.graph.service.date or datetime.now(UTC)
+
+
 @fact
 def access(view: View) -> tuple[AppRoleAssignment, ...]:
     """Users and groups who have access to the sign-in application, each once; or those the settings name."""
@@ -274,6 +320,23 @@ def schema(view: View) -> SynchronizationSchema | None:
     """The schema of the job."""
     principal, found = view.read(enterprise_application), view.read(job)
     return view.graph.synchronization_schema(principal.id, found.id) if principal and found else None
+
+
+@fact
+def census(view: View) -> Census | None:
+    """What turning provisioning on would do to the people assigned; None where it is on already, or not to be turned on."""
+    found = view.read(job)
+    if view.settings.turn_on != "yes" or (found is not None and found.is_running):
+        return None
+    assigned = {entry.principal_id: entry for entry in (*view.read(access), *view.read(assignments))}.values()
+    groups = [entry.principal_id for entry in assigned if entry.principal_type == "Group"]
+    people, nested = view.graph.people([e.principal_id for e in assigned if e.principal_type == "User"], groups)
+    gone = [Person(e.principal_id, e.principal_name, None, is_enabled=False) for e in assigned if e.principal_type == "User"]
+    known = {person.id for person in people}
+    everyone = [Person(u.id, u.display_name, u.mail, is_enabled=u.is_enabled) for u in people]
+    everyone += [person for person in gone if person.id not in known]
+    mails = sorted({person.mail.lower() for person in everyone if person.mail})
+    return census_of(everyone, view.auth0.users_of_connection(view.read(connection).name, mails), nested)
 
 
 @fact

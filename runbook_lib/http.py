@@ -1,12 +1,15 @@
 """The one place that talks HTTP: authentication, time limits, retries, paging, and no secret in any error.
 
-Reads are repeated when that can help; a write is sent once. It is sent again only when the answer itself says that it had
-no effect (429, an expired token); whatever is in doubt is settled by reading, which is the engine's work.
+Reads are repeated when that can help; a write is sent once. It is sent again only when it is certain that it had no effect
+(no connection, 429, an expired token); whatever is in doubt is settled by reading, which is the engine's work.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +19,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
+import urllib3
+from requests.adapters import HTTPAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
 
 from runbook_lib.errors import ApiError, RunbookError, TransportError
@@ -25,6 +30,7 @@ CONNECT_TIMEOUT_S = 10.0
 TOTAL_TIMEOUT_S = 120.0  # provision on demand takes up to 30 s (entra-docs); requests' own time-out is per read only
 BODY_LIMIT = 20_000_000
 PAGE_LIMIT = 500
+TENANT_LIMIT_S = 7200.0
 _TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
 
 
@@ -69,6 +75,15 @@ class Response:
     body: Any = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    def at(self, *keys: str) -> str:
+        """Return the text at a place in the body. Raises `TransportError` when there is none: what happened is then in doubt."""
+        value = self.body
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, str):
+            raise TransportError("Reading an answer", f"it holds no {'.'.join(keys)}", ambiguous=True)
+        return value
+
 
 class _TokenAuth(requests.auth.AuthBase):
     """Sets the bearer token as an auth object, because an explicit header loses against ~/.netrc (psf/requests 3929)."""
@@ -86,75 +101,208 @@ class _NoAuth(requests.auth.AuthBase):
         return prepared
 
 
-SessionLike = requests.Session  # what msal takes as its HTTP client
+class Session(requests.Session):
+    """A pooled session that follows no redirect, lets no ~/.netrc in, and hangs up when an exchange takes too long in all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = _NoAuth()
+        self.max_redirects = 0  # a redirect would carry the body, and with it a secret, to wherever it points
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send one request; time-outs are set here, also for msal, which sets none."""
+        kwargs.setdefault("timeout", (CONNECT_TIMEOUT_S, TOTAL_TIMEOUT_S))
+        return super().request(*args, **kwargs)
 
 
-def open_session(ca_bundle: str | None) -> requests.Session:
+class SignInSession(Session):
+    """The session that msal signs in with: repeated like a reading, and an error of this package when nothing helps."""
+
+    def __init__(self, pace: Pace, sleep: Callable[[float], None]) -> None:
+        super().__init__()
+        self._tries = _tries(_asks_again, pace, sleep)
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send one request, whole and in time. Raises `TransportError`, or `ApiError` for a service that stays busy."""
+        return self._tries(self._once_whole, *args, **kwargs)
+
+    def _once_whole(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        attempted = f"{method.upper()} {url.partition('?')[0]}"
+        with _quietly(attempted), _hung_up_after(TOTAL_TIMEOUT_S):
+            answer = super().request(method, url, **kwargs)
+        if answer.status_code in _TRY_AGAIN:
+            raise api_error(attempted, answer.status_code, None, answer.headers)
+        return answer
+
+
+def open_session(ca_bundle: str | None, session: requests.Session | None = None) -> requests.Session:
     """Return a pooled session. With a CA bundle of its own it ignores the environment, whose bundle would win otherwise."""
-    session = requests.Session()
+    session = session or Session()
+    session.mount("https://", _Adapter())
     if ca_bundle:
         session.trust_env = False
         session.verify = ca_bundle
     return session
 
 
+# A deadline for the whole exchange: requests' own time-out starts anew with every few bytes, so that an answer that drips
+# would be waited for without end. A timer shuts the socket down, and the reader sees the end of the stream.
+
+_watched = threading.local()
+
+
+class _Connection(urllib3.connection.HTTPSConnection):
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 itself declares it
+        if (watch := getattr(_watched, "watch", None)) is not None:
+            watch.sock = self.sock
+        return super().getresponse()
+
+
+class _Pool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _use_our_pool(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        _use_our_pool(manager)
+        return manager
+
+
+def _use_our_pool(manager: urllib3.PoolManager) -> None:
+    manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": _Pool}
+
+
+@dataclass
+class _Watch:
+    sock: Any = None
+    has_fired: bool = False
+
+    def fire(self) -> None:
+        self.has_fired = True
+        if self.sock is not None:
+            with contextlib.suppress(OSError):  # closed meanwhile
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def _hung_up_after(limit_s: float) -> Iterator[_Watch]:
+    """Shut the socket of the exchange within down when `limit_s` have passed."""
+    watch = _Watch()
+    timer = threading.Timer(limit_s, watch.fire)
+    timer.daemon = True
+    _watched.watch = watch
+    timer.start()
+    try:
+        yield watch
+    except requests.exceptions.RequestException:
+        if watch.has_fired:
+            raise _TooMuchError(f"an answer not complete after {limit_s:.0f} s") from None
+        raise
+    finally:
+        timer.cancel()
+        _watched.watch = None
+
+
+@contextlib.contextmanager
+def _quietly(attempted: str) -> Iterator[None]:
+    """Turn what the HTTP library raises into a `TransportError`, whose text tells no header, address or secret."""
+    try:
+        yield
+    except requests.exceptions.TooManyRedirects:
+        raise TransportError(attempted, "a redirect, which is never followed", ambiguous=False, is_final=True) from None
+    except requests.exceptions.RequestException as broken:
+        is_untrusted = isinstance(broken, requests.exceptions.SSLError)
+        raise TransportError(attempted, _what_broke(broken), ambiguous=not _never_sent(broken), is_final=is_untrusted) from None
+    except _TooMuchError as over:
+        raise TransportError(attempted, str(over), ambiguous=True) from None
+
+
+class Deadline:
+    """How long all work on one tenant may take. `clock` counts seconds."""
+
+    def __init__(self, limit_s: float = TENANT_LIMIT_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit_s = limit_s
+        self._clock = clock
+        self._start = clock()
+
+    def check(self, attempted: str) -> None:
+        """Raise `TransportError` when the time is used up: nothing more is sent."""
+        if self._clock() - self._start > self._limit_s:
+            raise TransportError(
+                attempted, f"not sent: this tenant has taken over {self._limit_s:.0f} s", ambiguous=False, is_final=True
+            )
+
+
 class Service:
     """One service behind one base URL. `sign_in` returns a token, a new one when told that the last was refused."""
 
     def __init__(
-        self, name: str, base_url: str, *, session: requests.Session, pace: Pace, sign_in: Callable[[bool], Secret] | None = None
+        self,
+        name: str,
+        base_url: str,
+        *,
+        session: requests.Session,
+        pace: Pace,
+        sign_in: Callable[[bool], Secret] | None = None,
+        deadline: Deadline | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
+        self.date: datetime | None = None  # what the service's own clock said last: its times are compared with this
         self._session = session
         self._pace = pace
         self._sign_in = sign_in
+        self._deadline = deadline or Deadline()
+        self._sleep = sleep
 
     def read(self, path: str, query: tuple[tuple[str, str], ...] = (), headers: Mapping[str, str] | None = None) -> Any:
         """Return the body of a GET, repeated while the service is busy. Raises `ApiError` or `TransportError`."""
-        request = Request(self.name, "GET", path, query)
-        return self._repeat(request, _reads_again, headers or {}).body
+        return self._repeat(Request(self.name, "GET", path, query), _asks_again, headers or {}).body
 
-    def send(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
+    def ask(self, request: Request) -> Response:
+        """Send a POST that changes nothing, such as a sign-in or a connection test; repeated like a reading."""
+        return self._repeat(request, _asks_again, {})
+
+    def send(self, request: Request) -> Response:
         """Send a write once; again only after 429, which says that nothing was done."""
-        return self._repeat(request, _writes_again, headers or {})
+        return self._repeat(request, _writes_again, {})
 
     def pages(self, path: str, query: tuple[tuple[str, str], ...] = ()) -> Iterator[Any]:
         """Yield the items of an OData list over all its pages.
 
         A next link must lead to this service and may not repeat: it comes from the wire and the token goes with it.
         """
-        seen: set[str] = set()
         body = self.read(path, query)
-        while True:
+        yield from body.get("value", [])
+        if link := body.get("@odata.nextLink"):
+            yield from self.pages_from(link)
+
+    def pages_from(self, link: str | None) -> Iterator[Any]:
+        """Yield the items of a page that a next link names, and of those behind it."""
+        seen: set[str] = set()
+        while link:
+            if not link.startswith(self.base_url + "/") or link in seen or len(seen) >= PAGE_LIMIT:
+                came_back = "a next link that leads elsewhere or in a circle"
+                raise TransportError(f"Reading the pages of {self.base_url}", came_back, ambiguous=False, is_final=True)
+            seen.add(link)
+            body = self.read_link(link)
             yield from body.get("value", [])
             link = body.get("@odata.nextLink")
-            if not link:
-                return
-            if not link.startswith(self.base_url + "/") or link in seen or len(seen) >= PAGE_LIMIT:
-                raise TransportError(
-                    f"Reading the next page of {path}", "a next link that leads elsewhere or in a circle", ambiguous=False
-                )
-            seen.add(link)
-            target = urlsplit(link)
-            base_path = urlsplit(self.base_url).path
-            body = self.read(target.path[len(base_path) :], tuple(parse_qsl(target.query, keep_blank_values=True)))
+
+    def read_link(self, link: str) -> Any:
+        """Return the body of a GET of a whole address of this service."""
+        target = urlsplit(link)
+        path = target.path[len(urlsplit(self.base_url).path) :]
+        return self.read(path, tuple(parse_qsl(target.query, keep_blank_values=True)))
 
     def _repeat(self, request: Request, again: Callable[[BaseException], bool], headers: Mapping[str, str]) -> Response:
-        tries = Retrying(
-            retry=retry_if_exception(again),
-            stop=stop_after_attempt(6) | stop_after_delay(self._pace.total_s),
-            wait=self._wait,
-            reraise=True,
-        )
-        return tries(self._once_or_signed_in_again, request, headers)
-
-    def _wait(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        asked = getattr(error, "retry_after_s", None)
-        if asked is not None:
-            return min(float(asked), self._pace.total_s)
-        return min(self._pace.first_s * self._pace.factor ** (state.attempt_number - 1), self._pace.cap_s)
+        return _tries(again, self._pace, self._sleep)(self._once_or_signed_in_again, request, headers)
 
     def _once_or_signed_in_again(self, request: Request, headers: Mapping[str, str]) -> Response:
         try:
@@ -166,10 +314,10 @@ class Service:
         return self._once(request, headers, renew=True)
 
     def _once(self, request: Request, headers: Mapping[str, str], *, renew: bool) -> Response:
-        auth = _TokenAuth(self._sign_in(renew)) if self._sign_in else _NoAuth()
         attempted = f"{request.method} {self.base_url}{request.path}"
-        started = time.monotonic()
-        try:
+        self._deadline.check(attempted)
+        auth = _TokenAuth(self._sign_in(renew)) if self._sign_in else _NoAuth()
+        with _quietly(attempted), _hung_up_after(TOTAL_TIMEOUT_S):
             answer = self._session.request(
                 request.method,
                 self.base_url + request.path,
@@ -181,16 +329,11 @@ class Service:
                     **headers,
                 },
                 auth=auth,
-                timeout=(CONNECT_TIMEOUT_S, TOTAL_TIMEOUT_S),
-                allow_redirects=False,  # a redirect would carry the body, and with it a token, to wherever it points
                 stream=True,
             )
             with answer:
-                content = _content(answer, started)
-        except requests.exceptions.RequestException as broken:
-            raise TransportError(attempted, _what_broke(broken), ambiguous=not _never_sent(broken)) from None
-        except _TooMuchError as over:
-            raise TransportError(attempted, str(over), ambiguous=True) from None
+                content = _content(answer)
+        self.date = _date(answer.headers) or self.date
         return _judged(attempted, answer, content)
 
 
@@ -198,15 +341,13 @@ class _TooMuchError(Exception):
     """An answer that is too long or takes too long."""
 
 
-def _content(answer: requests.Response, started: float) -> bytes:
+def _content(answer: requests.Response) -> bytes:
     parts: list[bytes] = []
     size = 0
     for part in answer.iter_content(65_536):
         size += len(part)
         if size > BODY_LIMIT:
             raise _TooMuchError(f"an answer of more than {BODY_LIMIT} bytes")
-        if time.monotonic() - started > TOTAL_TIMEOUT_S:
-            raise _TooMuchError(f"an answer not complete after {TOTAL_TIMEOUT_S:.0f} s")
         parts.append(part)
     return b"".join(parts)
 
@@ -291,13 +432,44 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _reads_again(error: BaseException) -> bool:
-    return isinstance(error, TransportError) or (isinstance(error, ApiError) and error.status in _TRY_AGAIN)
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        return parsedate_to_datetime(headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+
+
+def _tries(again: Callable[[BaseException], bool], pace: Pace, sleep: Callable[[float], None]) -> Retrying:
+    """Return what repeats a call while `again` says so: six times at most, as long as the pace allows."""
+
+    def wait(state: RetryCallState) -> float:
+        asked = getattr(state.outcome.exception() if state.outcome else None, "retry_after_s", None)
+        if asked is not None:
+            return float(asked)
+        return min(pace.first_s * pace.factor ** (state.attempt_number - 1), pace.cap_s)
+
+    def goes_on(error: BaseException) -> bool:
+        # Told to come back later than this run waits for anything, there is no use in waiting for less.
+        return again(error) and (getattr(error, "retry_after_s", None) or 0.0) <= pace.total_s
+
+    return Retrying(
+        retry=retry_if_exception(goes_on),
+        stop=stop_after_attempt(6) | stop_after_delay(pace.total_s),
+        wait=wait,
+        sleep=sleep,
+        reraise=True,
+    )
+
+
+def _asks_again(error: BaseException) -> bool:
+    if isinstance(error, TransportError):
+        return not error.is_final
+    return isinstance(error, ApiError) and error.status in _TRY_AGAIN
 
 
 def _writes_again(error: BaseException) -> bool:
     if isinstance(error, TransportError):
-        return not error.ambiguous
+        return not error.ambiguous and not error.is_final
     return isinstance(error, ApiError) and error.status == 429
 
 

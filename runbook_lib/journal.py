@@ -8,61 +8,152 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runbook_lib.errors import JournalFailed
 from runbook_lib.secret import scrubber
 
 VERSION = 1
+Event = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
 class Journal:
-    """The journal of one tenant in one run. `clock` gives aware UTC times."""
+    """The journal of one tenant in one run; several runs may follow one another in it. `clock` gives aware UTC times."""
 
-    path: Path
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.path = path
+        self._clock = clock
+        self._count: int | None = None
 
-    def write(self, event: str, **facts: Any) -> None:
-        """Append one event and wait until the disk has it. Raises `OSError`: then no request may be sent."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        record = {"v": VERSION, "time": self.clock().isoformat(timespec="milliseconds"), "event": event, **facts}
-        line = scrubber.scrub(json.dumps(record, ensure_ascii=False)) + "\n"
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    def write(self, event: str, **facts: Any) -> int:
+        """Append one event, wait until the disk has it, and return its number. Raises `JournalFailed`: then send nothing."""
         try:
-            os.write(handle, line.encode())
+            if self._count is None:
+                self._count = self._opened()
+            record = {
+                "v": VERSION,
+                "n": self._count + 1,
+                "time": self._clock().isoformat(timespec="milliseconds"),
+                "event": event,
+            }
+            _append(self.path, scrubber.scrub(json.dumps({**record, **facts}, ensure_ascii=False)) + "\n")
+        except OSError as broken:
+            raise JournalFailed(
+                self.path, broken.strerror or str(broken), "Make room, or choose another folder, then run again"
+            ) from None
+        self._count += 1
+        return self._count
+
+    def events(self) -> tuple[Event, ...]:
+        """Return all events, oldest first; empty when there is no journal. Raises `JournalFailed`."""
+        return read_events(self.path) if self.path.exists() else ()
+
+    def _opened(self) -> int:
+        """Make the folder, cut off what a kill left of a last line, and return how many events there are."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
+            _sync_folder(self.path.parent)
+            return 0
+        content = self.path.read_bytes()
+        if not content.endswith(b"\n"):  # an event that never was on record: nothing was sent after it
+            os.truncate(self.path, content.rfind(b"\n") + 1)
+        return len(read_events(self.path))
+
+
+def _append(path: Path, line: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        octets = line.encode()
+        if os.write(handle, octets) != len(octets):
+            raise OSError(0, "the disk took only a part of the line")
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the disk knows the new file's name; Windows cannot open a folder, and does not need it."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(handle)
         finally:
             os.close(handle)
 
-    def events(self) -> tuple[dict[str, Any], ...]:
-        """Return all events, oldest first; empty when there is no journal."""
-        return tuple(read_events(self.path)) if self.path.exists() else ()
 
+def read_events(path: Path) -> tuple[Event, ...]:
+    """Return the events of a journal. A torn last line is what a kill leaves and is passed over; a torn middle is an error.
 
-def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the events of a journal. A torn last line is what a kill leaves and is passed over; a torn middle is an error."""
-    lines = path.read_bytes().splitlines()
-    for number, line in enumerate(lines, start=1):
+    Raises `JournalFailed`, also for a journal that a newer version wrote.
+    """
+    found: list[Event] = []
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):
         try:
             event = json.loads(line)
         except ValueError:
-            if number == len(lines):
-                return
-            raise ValueError(f"{path}: line {number} is not readable") from None
+            event = None
+        if not isinstance(event, dict) or "event" not in event:
+            raise JournalFailed(
+                path, f"line {number} is not readable", "Restore the file from a copy, or move it away and run again"
+            )
         if event.get("v", 0) > VERSION:
-            raise ValueError(f"{path} was written by a newer version of this tool")
-        yield event
+            raise JournalFailed(path, "it was written by a newer version of this tool", "Update the tool, then run again")
+        found.append(event)
+    return tuple(found)
 
 
-def made_by_us(folder: Path, kind: str) -> frozenset[str]:
-    """Return the ids of all things of a kind that any run below `folder` (`<run>/<tenant>/journal.jsonl`) made."""
-    return frozenset(
-        str(event["made"][kind])
-        for path in folder.glob("*/*/journal.jsonl")
-        for event in read_events(path)
-        if event["event"] == "outcome" and kind in (event.get("made") or {})
+@dataclass(frozen=True)
+class Doubt:
+    """A write of an earlier run whose outcome nobody knows. `sent_at` is the service's own time, `before` the ids there were."""
+
+    step: str
+    request: str
+    time: datetime
+    sent_at: datetime | None
+    before: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What earlier runs of a tenant left behind: ids of what they made, by kind and oldest first, and open doubts."""
+
+    made: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    made_at: Mapping[str, datetime] = field(default_factory=dict)
+    doubts: tuple[Doubt, ...] = ()
+
+
+def past_of(journals: Iterable[Path]) -> Past:
+    """Return what the journals of one tenant tell, read in the order of time. Raises `JournalFailed`."""
+    made: dict[str, list[str]] = {}
+    made_at: dict[str, datetime] = {}
+    open_intents: dict[tuple[Path, int], Doubt] = {}
+    events = [(path, event) for path in journals for event in read_events(path)]
+    for path, event in sorted(events, key=lambda entry: str(entry[1]["time"])):
+        if event["event"] == "intent":
+            open_intents[path, int(event["n"])] = _doubt(event)
+        elif event["event"] == "outcome" and event["result"] != "unknown":
+            open_intents.pop((path, int(event["of"])), None)
+            for kind, value in (event.get("made") or {}).items():
+                made.setdefault(kind, []).append(str(value))
+                made_at[str(value)] = datetime.fromisoformat(event["time"])
+        if event["event"] == "settled" or (event["event"] == "outcome" and event["result"] == "applied"):
+            same = (event["step"], event["request"])  # sent again and known now, or looked for in vain
+            open_intents = {key: doubt for key, doubt in open_intents.items() if (doubt.step, doubt.request) != same}
+    return Past({kind: tuple(ids) for kind, ids in made.items()}, made_at, tuple(open_intents.values()))
+
+
+def _doubt(event: Event) -> Doubt:
+    sent_at = event.get("sent_at")
+    return Doubt(
+        event["step"],
+        event["request"],
+        datetime.fromisoformat(event["time"]),
+        datetime.fromisoformat(sent_at) if sent_at else None,
+        tuple(event.get("before") or ()),
     )

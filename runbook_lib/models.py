@@ -39,14 +39,17 @@ class Connection:
     display_name: str | None
     strategy: str
     options: Json | None = field(repr=False)
+    others: Json = field(repr=False, default_factory=dict)
 
     @classmethod
     def from_wire(cls, body: Json) -> Connection:
-        """Read one connection of the Management API."""
+        """Read one connection of the Management API; `others` are its further top-level keys."""
         options = body.get("options")
         if options and isinstance(options.get("client_secret"), str):
             scrubber.register(options["client_secret"])
-        return cls(body["id"], body["name"], body.get("display_name"), body["strategy"], options)
+        known = ("id", "name", "display_name", "strategy", "options")
+        others = {key: value for key, value in body.items() if key not in known}
+        return cls(body["id"], body["name"], body.get("display_name"), body["strategy"], options, others)
 
     @property
     def user_id_attribute_type(self) -> str | None:

@@ -71,7 +71,7 @@ class NotebookSession:
 
         def pressed(_button: Any) -> None:
             button.disabled = True
-            after = self._session.engine.press(result.step)
+            after = self._session.press(result.step)
             shown.value = step_view(after)._repr_html_()
             button.layout.display = "none" if after.status in ("CHANGED", "UNCHANGED", "PASSED") else ""
             button.disabled = False

@@ -2,57 +2,133 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from runbook_lib import __version__
+from runbook_lib.claim import this_machine
 from runbook_lib.clients.auth0_management import Auth0Management
 from runbook_lib.clients.microsoft_graph import MicrosoftGraph
 from runbook_lib.clients.sign_in import Auth0ClientCredentials, EntraSignIn, PastedToken, SignIn
 from runbook_lib.engine import Engine, StepResult, result_row
-from runbook_lib.errors import SettingsError
+from runbook_lib.errors import JournalFailed, SettingsError
 from runbook_lib.facts import Memory, View
-from runbook_lib.http import Pace, Service, open_session
-from runbook_lib.journal import Journal, made_by_us
+from runbook_lib.http import Deadline, Pace, Service, SignInSession, open_session
+from runbook_lib.journal import Journal, past_of
+from runbook_lib.lock import TenantLock
 from runbook_lib.report import status_of, write_report, write_results
-from runbook_lib.settings import Cloud, RunMode, TenantSettings, resolve
+from runbook_lib.settings import Cloud, RunMode, TenantSettings, lock_folder, resolve
 from runbook_lib.steps import STEPS
 
 SANDBOX_PACE = Pace(first_s=0.02, factor=1.5, cap_s=0.2, total_s=6.0)  # its delays are counted in requests, not in seconds
 
 
-class Session:
-    """The steps of one tenant, and the files they leave in `out`. `show` gets messages for a person, such as a device code."""
+@dataclass(frozen=True)
+class Machine:
+    """What a session needs of the machine it runs on; tests put their own in its place.
 
-    def __init__(self, settings: TenantSettings, *, mode: RunMode, out: Path, show: Callable[[str], None] | None = None) -> None:
+    `open_http` makes the HTTP session for a CA bundle (as `http.open_session`); `sleep` waits seconds; `now` gives aware UTC;
+    `clock` counts seconds; `name` tells machines apart in claims; `locks` is the folder of the locks.
+    """
+
+    open_http: Callable[..., Any] = open_session
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.monotonic
+    name: str = field(default_factory=this_machine)
+    locks: Path = field(default_factory=lock_folder)
+
+
+class Session:
+    """The steps of one tenant, and the files they leave in `out`. `show` gets messages for a person, such as a device code.
+
+    From the first line on it holds the tenant's lock on this machine, until `finish`. Raises `TenantBusy` when another has it,
+    `SettingsError`, `JournalFailed`.
+    """
+
+    def __init__(
+        self,
+        settings: TenantSettings,
+        *,
+        mode: RunMode,
+        out: Path,
+        show: Callable[[str], None] | None = None,
+        machine: Machine | None = None,
+    ) -> None:
         self.settings, self.mode, self.out = settings, mode, out
+        machine = machine or Machine()
         try:
             cloud = settings.find_cloud()
         except ValueError as missing:
             raise SettingsError(str(missing), "Correct it and run again; nothing was sent", column="cloud") from None
-        self.journal = Journal(out / "journal.jsonl")
+        self._now = machine.now
+        self.lock = TenantLock(machine.locks, settings.auth0_domain, settings.auth0_connection, str(out))
+        self.lock.take()
+        try:
+            self._open(cloud, machine, show)
+        except BaseException:
+            self.lock.free()
+            raise
+
+    def _open(self, cloud: Cloud, machine: Machine, show: Callable[[str], None] | None) -> None:
+        settings = self.settings
+        self.journal = Journal(self.out / "journal.jsonl", machine.now)
+        _refuse_another(self.journal, settings)
         pace = SANDBOX_PACE if cloud.is_sandbox else Pace()
-        self.view = _view(settings, cloud, pace, show)
-        self.engine = Engine(self.view, mode=mode, journal=self.journal, pace=pace, on_result=self._save)
-        self.journal.write("run", tenant=settings.name, connection=settings.auth0_connection, mode=str(mode), tool=__version__)
-        # Only tokens that an earlier run beside this one made may ever be deleted.
-        self.view.memory.own_token_ids = made_by_us(out.parent.parent, "token")
+        self.view = _view(settings, cloud, pace, machine, show)
+        # What earlier runs of this tenant left: only tokens that one of them made may ever be deleted.
+        self.view.memory = Memory.of(past_of(sorted(self.out.parent.parent.glob(f"*/{self.out.name}/journal.jsonl"))))
+        self.view.run = f"{re.sub(r'[^A-Za-z0-9_-]', '-', self.out.parent.name) or 'run'}@{machine.name}"
+        self.engine = Engine(
+            self.view,
+            mode=self.mode,
+            journal=self.journal,
+            pace=pace,
+            sleep=machine.sleep,
+            now=machine.now,
+            on_result=self._save,
+        )
+        self.journal.write(
+            "run",
+            tenant=settings.name,
+            auth0_domain=settings.auth0_domain,
+            connection=settings.auth0_connection,
+            mode=str(self.mode),
+            tool=__version__,
+        )
 
     def do(self, number: str) -> StepResult:
         """Carry out one step as far as the mode allows."""
         return self.engine.do(number)
 
+    def press(self, number: str) -> StepResult:
+        """Apply one step because a person asked for it. Takes the lock again where the run had ended."""
+        was_held = self.lock.is_held
+        if not was_held:
+            self.lock.take()
+        try:
+            return self.engine.press(number)
+        finally:
+            if not was_held:
+                self.engine.release()
+                self.lock.free()
+
     def finish(self) -> tuple[str, str]:
-        """End the run: write the report and the end event; return the tenant's status and what to know about it."""
+        """End the run: end its claim, write the report and the end event, free the lock; return the status and what to know."""
+        self.engine.release()
         rows = self.rows()
         status, about = status_of(rows)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = self._now().isoformat(timespec="seconds")
         write_report(
             self.out / "report.html", tenant=self.settings.name, mode=str(self.mode), version=__version__, rows=rows, time=now
         )
         self.journal.write("end", status=status, about=about)
+        self.lock.free()
         return status, about
 
     def rows(self) -> list[dict[str, Any]]:
@@ -64,14 +140,30 @@ class Session:
         write_results(self.out / "results.json", self.rows())
 
 
-def _view(settings: TenantSettings, cloud: Cloud, pace: Pace, show: Callable[[str], None] | None) -> View:
-    http = open_session(cloud.ca_bundle)
-    base = f"https://{settings.auth0_domain}"
-    auth0_sign_in = _auth0_sign_in(settings, Service("auth0", base, session=http, pace=pace))
-    entra_sign_in = _entra_sign_in(settings, cloud, show)
-    auth0 = Service("auth0", base, session=http, pace=pace, sign_in=lambda renew: auth0_sign_in.grant(renew=renew).token)
-    graph = Service("graph", cloud.graph, session=http, pace=pace, sign_in=lambda renew: entra_sign_in.grant(renew=renew).token)
-    return View(settings, cloud, Auth0Management(auth0), MicrosoftGraph(graph), auth0_sign_in, entra_sign_in, Memory())
+def _refuse_another(journal: Journal, settings: TenantSettings) -> None:
+    """Raise `JournalFailed` when the journal is another tenant's: its tokens and doubts are not ours."""
+    for event in journal.events():
+        if event["event"] == "run" and event.get("connection") != settings.auth0_connection:
+            raise JournalFailed(
+                journal.path, f"it is the journal of {event.get('tenant')}", "Choose another folder, then run again"
+            )
+
+
+def _view(settings: TenantSettings, cloud: Cloud, pace: Pace, machine: Machine, show: Callable[[str], None] | None) -> View:
+    base, deadline = f"https://{settings.auth0_domain}", Deadline(clock=machine.clock)
+    shared: Any = {
+        "session": machine.open_http(cloud.ca_bundle),
+        "pace": pace,
+        "deadline": deadline,
+        "sleep": machine.sleep,
+    }
+    auth0_sign_in = _auth0_sign_in(settings, Service("auth0", base, **shared))
+    sign_in_session = SignInSession(pace, machine.sleep)
+    machine.open_http(cloud.ca_bundle, sign_in_session)
+    entra_sign_in = _entra_sign_in(settings, cloud, sign_in_session, show)
+    auth0 = Service("auth0", base, **shared, sign_in=lambda renew: auth0_sign_in.grant(renew=renew).token)
+    graph = Service("graph", cloud.graph, **shared, sign_in=lambda renew: entra_sign_in.grant(renew=renew).token)
+    return View(settings, cloud, Auth0Management(auth0), MicrosoftGraph(graph), auth0_sign_in, entra_sign_in, clock=machine.clock)
 
 
 def _auth0_sign_in(settings: TenantSettings, service: Service) -> SignIn:
@@ -81,7 +173,7 @@ def _auth0_sign_in(settings: TenantSettings, service: Service) -> SignIn:
     return Auth0ClientCredentials(service, settings.auth0_domain, settings.auth0_client_id, secret)
 
 
-def _entra_sign_in(settings: TenantSettings, cloud: Cloud, show: Callable[[str], None] | None) -> SignIn:
+def _entra_sign_in(settings: TenantSettings, cloud: Cloud, session: SignInSession, show: Callable[[str], None] | None) -> SignIn:
     credential: Any = None
     if settings.entra_client_secret:
         secret = resolve(settings.entra_client_secret, column="entra_client_secret")
@@ -95,7 +187,7 @@ def _entra_sign_in(settings: TenantSettings, cloud: Cloud, show: Callable[[str],
         client_id=settings.entra_client_id,
         credential=credential,
         resource=cloud.resource,
-        session=open_session(cloud.ca_bundle),
+        session=session,
         known_authority=not cloud.is_sandbox,
         show=show,
     )

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from runbook_lib.errors import SettingsError
 from runbook_lib.secret import Secret
 
-Hazards = Literal["turn-common-endpoint-off", "change-user-id-attribute"]
+Hazards = Literal["turn-common-endpoint-off", "change-user-id-attribute", "replace-tenant-url", "shared-mail-addresses"]
 _NAME = re.compile(r"(?:auth0|[A-Za-z])(?:auth0|[A-Za-z_ ]){0,39}")  # no other digits: those are what secrets have
 _REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:[^/]+/.+)")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -197,6 +198,9 @@ class TenantSettings(BaseModel):
     ] = ()
     accept: Annotated[tuple[Hazards, ...], Field(description="dangerous changes that may be made")] = ()
     deletion_threshold: Annotated[int, Field(ge=1, le=100_000, description="deletions a cycle may make before it stops")] = 20
+    blocked_users_limit: Annotated[
+        int, Field(ge=0, le=100_000, description="people, disabled in Entra, whom the first cycle may block in Auth0")
+    ] = 0
 
     @model_validator(mode="after")
     def _hangs_together(self) -> TenantSettings:
@@ -233,7 +237,7 @@ class TenantSettings(BaseModel):
         return int(self.token_lifetime_days) * 86_400 if self.token_lifetime_days.isdigit() else None
 
 
-EXTRAS = ("mapping", "assign", "accept", "deletion_threshold")
+EXTRAS = ("mapping", "assign", "accept", "deletion_threshold", "blocked_users_limit")
 COLUMNS: tuple[str, ...] = tuple(name for name in TenantSettings.model_fields if name not in EXTRAS)
 REQUIRED: tuple[str, ...] = tuple(name for name, field in TenantSettings.model_fields.items() if field.is_required())
 SECRET_COLUMNS = ("auth0_client_secret", "entra_client_secret")
@@ -290,6 +294,19 @@ def sandbox_cloud(ready_file: Path) -> Cloud:
     if not all(map(_ORIGIN.fullmatch, (authority, graph.removesuffix("/v1.0"), f"https://{domain}"))):
         raise ValueError("cloud: the ready file names an address outside this machine")
     return Cloud("sandbox", authority, graph, _GLOBAL_TEMPLATE, CLOUDS["public"].portal, ca_bundle, domain)
+
+
+def lock_folder() -> Path:
+    """Return the folder of this user's locks on this machine, made when missing and readable by nobody else.
+
+    In the temporary folder: it is there on every machine, and a lock means nothing after a restart.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
+    folder = Path(tempfile.gettempdir()) / f"inbound-scim-runbook-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
+        raise SettingsError(f"{folder} belongs to somebody else", "Remove it, or set TMPDIR to a folder of your own")
+    return folder
 
 
 def attached_sandbox() -> Path | None:

@@ -55,5 +55,6 @@ GRAPH_PERMISSIONS: Final[dict[str, tuple[str, ...]]] = {
     "create the enterprise application (3.2)": ("Application.ReadWrite.All", "Application.ReadWrite.OwnedBy"),
     "assign users and groups (3.3)": ("AppRoleAssignment.ReadWrite.All",),
     "configure provisioning (3.4 to 4.3)": ("Synchronization.ReadWrite.All", "Application.ReadWrite.OwnedBy"),
+    "read the members of groups": ("Group.Read.All", "GroupMember.Read.All", "Group.ReadWrite.All", "Directory.Read.All"),
     "read users": ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"),
 }

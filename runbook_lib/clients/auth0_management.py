@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +11,7 @@ from runbook_lib.http import Request, Service
 from runbook_lib.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken, mapping_rows
 
 SERVICE = "auth0"
+_EMAILS_A_SEARCH = 50  # keeps the address of the request below 4,000 characters as a rule
 
 
 class Auth0Management:
@@ -55,8 +56,22 @@ class Auth0Management:
 
     def user_count(self, connection_name: str) -> int:
         """Return how many users have an identity of the connection. The search may lag some seconds behind."""
-        query = (("q", f'identities.connection:"{connection_name}"'), ("per_page", "1"), ("include_totals", "true"))
+        query = (("q", f"identities.connection:{_quoted(connection_name)}"), ("per_page", "1"), ("include_totals", "true"))
         return int(self.service.read("/api/v2/users", query)["total"])
+
+    def users_of_connection(self, connection_name: str, emails: Sequence[str]) -> tuple[Auth0User, ...]:
+        """Return the connection's users that have one of the mail addresses, 50 addresses a request.
+
+        The search may lag some seconds behind (Auth0 docs, user-search-query-syntax: phrases in quotes, AND, OR, parentheses).
+        """
+        found: list[Auth0User] = []
+        for start in range(0, len(emails), _EMAILS_A_SEARCH):
+            any_of = " OR ".join(f"email:{_quoted(email)}" for email in emails[start : start + _EMAILS_A_SEARCH])
+            query = f"identities.connection:{_quoted(connection_name)} AND ({any_of})"
+            fields = "user_id,email,blocked,identities"
+            body = self.service.read("/api/v2/users", (("q", query), ("per_page", "100"), ("fields", fields)))
+            found += [Auth0User.from_wire(entry) for entry in body]
+        return tuple(found)
 
     def users_by_email(self, email: str) -> tuple[Auth0User, ...]:
         """Return the users of that mail address, of every connection. Consistent at once, unlike the search."""
@@ -71,6 +86,11 @@ class Auth0Management:
             if error.status == 404:
                 return None
             raise
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a phrase of a Lucene query."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def patch_connection(connection: Connection, options: Mapping[str, Any]) -> Request:
@@ -94,6 +114,11 @@ def patch_scim_configuration(scim: ScimConfiguration, user_id_attribute: str, ma
     """Build the PATCH of a SCIM configuration; both fields are required and `mapping` is replaced."""
     rows = [{"scim": row.scim, "auth0": row.auth0} for row in mapping]
     return Request(SERVICE, "PATCH", _scim(scim.connection_id), body={"user_id_attribute": user_id_attribute, "mapping": rows})
+
+
+def delete_scim_configuration(connection_id: str) -> Request:
+    """Build the DELETE that turns SCIM off."""
+    return Request(SERVICE, "DELETE", _scim(connection_id))
 
 
 def post_scim_token(connection_id: str, scopes: tuple[str, ...], lifetime_s: int | None) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -25,6 +25,7 @@ from runbook_lib.vocabulary import BASE_ADDRESS, SCIM_TEMPLATE_ID, SECRET_TOKEN,
 
 SERVICE = "graph"
 PAGE_SIZE = "100"
+_IDS_A_FILTER = 15  # more values in one filter are refused: Graph query parameters page
 BATCH_LIMIT = 20  # "A maximum of 20 individual requests", Graph json-batching page
 _SP_FIELDS = "id,appId,displayName,appRoleAssignmentRequired,applicationTemplateId,appRoles,notes"
 _USER_FIELDS = "id,userPrincipalName,displayName,mail,accountEnabled"
@@ -66,6 +67,40 @@ class MicrosoftGraph:
         """Return a user by object id or user principal name, or None."""
         body = self._optional(f"/users/{quote(id_or_upn, safe='@')}", (("$select", _USER_FIELDS),))
         return EntraUser.from_wire(body) if body else None
+
+    def people(self, user_ids: Sequence[str], group_ids: Sequence[str]) -> tuple[tuple[EntraUser, ...], int]:
+        """Return the users of these ids and the direct members of these groups, each once, and how many members are groups.
+
+        A user that Entra has deleted, softly or for good, is not among them. Read in batches, 300 users a request.
+        """
+        ids = [f"'{guid(user_id)}'" for user_id in user_ids]
+        paths = [
+            f"/users?$filter=id in ({','.join(ids[start : start + _IDS_A_FILTER])})&$select={_USER_FIELDS}"
+            for start in range(0, len(ids), _IDS_A_FILTER)
+        ]
+        paths += [f"/groups/{guid(group_id)}/members?$select={_USER_FIELDS}&$top={PAGE_SIZE}" for group_id in group_ids]
+        entries = [entry for body in self._batched(paths) for entry in self._rest(body)]
+        users = [entry for entry in entries if entry.get("@odata.type", "#microsoft.graph.user").endswith(".user")]
+        nested = {entry["id"] for entry in entries if entry.get("@odata.type", "").endswith(".group")}
+        return tuple({entry["id"]: EntraUser.from_wire(entry) for entry in users}.values()), len(nested)
+
+    def _rest(self, body: Any) -> Iterator[Any]:
+        yield from body.get("value", [])
+        if link := body.get("@odata.nextLink"):
+            yield from self.service.pages_from(link)
+
+    def _batched(self, paths: Sequence[str]) -> Iterator[Any]:
+        """Yield the bodies of GETs sent 20 a batch; those that a busy service put off are asked again one by one."""
+        for start in range(0, len(paths), BATCH_LIMIT):
+            part = paths[start : start + BATCH_LIMIT]
+            items = [{"id": str(n), "method": "GET", "url": path} for n, path in enumerate(part)]
+            answer = self.service.ask(Request(SERVICE, "POST", "/$batch", body={"requests": items}))
+            answered = {item["id"]: item for item in answer.body.get("responses", [])}
+            for number, path in enumerate(part):
+                item = answered.get(str(number), {"status": 503})
+                if item["status"] == 404:  # a group that is gone, though still assigned
+                    continue
+                yield item["body"] if item["status"] == 200 else self.service.read_link(f"{self.service.base_url}{path}")
 
     def group_ids_of_user(self, user_id: str) -> frozenset[str]:
         """Return the ids of the groups a user is a direct member of; Entra provisions no nested members."""
@@ -195,6 +230,26 @@ def provision_on_demand(service_principal_id: str, job_id: str, rule_id: str, us
 def start_job(service_principal_id: str, job_id: str) -> Request:
     """Build the POST that starts a job. It clears quarantine, so it is never sent to a quarantined one."""
     return Request(SERVICE, "POST", f"{_job(service_principal_id, job_id)}/start")
+
+
+def pause_job(service_principal_id: str, job_id: str) -> Request:
+    """Build the POST that pauses a job."""
+    return Request(SERVICE, "POST", f"{_job(service_principal_id, job_id)}/pause")
+
+
+def delete_job(service_principal_id: str, job_id: str) -> Request:
+    """Build the DELETE of a job; the accounts it provisioned stay as they are (synchronizationjob-delete)."""
+    return Request(SERVICE, "DELETE", _job(service_principal_id, job_id))
+
+
+def delete_assignment(service_principal_id: str, assignment_id: str) -> Request:
+    """Build the DELETE of one app role assignment."""
+    return Request(SERVICE, "DELETE", f"{_sp(service_principal_id)}/appRoleAssignedTo/{quote(assignment_id, safe='')}")
+
+
+def delete_application(application_id: str) -> Request:
+    """Build the DELETE of an app registration, which takes its enterprise application with it (application-delete)."""
+    return Request(SERVICE, "DELETE", f"/applications/{guid(application_id)}")
 
 
 def literal(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msal
 
 from runbook_lib.errors import ApiError, StepBlocked
-from runbook_lib.http import Request, Service, SessionLike
+from runbook_lib.http import Request, Service, SignInSession
 from runbook_lib.secret import Secret
 
 
@@ -80,7 +80,7 @@ class Auth0ClientCredentials(_FetchedToken):
 
     def _fetch(self) -> Grant:
         try:
-            body = self._service.send(Request("auth0", "POST", "/oauth/token", body=self._body)).body
+            body = self._service.ask(Request("auth0", "POST", "/oauth/token", body=self._body)).body
         except ApiError as refused:
             if refused.status in (400, 401, 403):
                 raise StepBlocked(
@@ -106,7 +106,7 @@ class EntraSignIn(_FetchedToken):
         client_id: str,
         credential: Any,
         resource: str,
-        session: SessionLike,
+        session: SignInSession,
         known_authority: bool,
         show: Callable[[str], None] | None = None,
     ) -> None:

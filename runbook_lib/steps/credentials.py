@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from runbook_lib.change import Diff, differences
 from runbook_lib.facts import Memory
+from runbook_lib.journal import Doubt
 from runbook_lib.models import SavedCredentials, ScimToken, SynchronizationJob
 from runbook_lib.settings import TenantSettings
 from runbook_lib.vocabulary import AAD_OPT_SCIM, SCIM_TOKEN_SCOPES
 
 ON = "entra credentials"
+_CLOCK_STEP_S = 2.0  # a Date header counts whole seconds
+_ANSWER_LIMIT_S = 300.0  # longer than any request is waited for
 
 
 def tenant_url(endpoint_url: str) -> str:
@@ -53,6 +57,11 @@ def same_address(one: str, other: str) -> bool:
     return one.replace("/?", "?").rstrip("/") == other.replace("/?", "?").rstrip("/")
 
 
+def same_endpoint(saved_url: str, endpoint_url: str) -> bool:
+    """Whether a saved tenant URL leads to the endpoint, whatever its query."""
+    return saved_url.partition("?")[0].rstrip("/").lower() == endpoint_url.partition("?")[0].rstrip("/").lower()
+
+
 def is_exact(token: ScimToken) -> bool:
     """Whether a token has exactly the three scopes of step 2.3."""
     return token.scopes == frozenset(SCIM_TOKEN_SCOPES)
@@ -63,10 +72,47 @@ def entra_holds_a_token(
 ) -> bool:
     """Whether reading alone shows that the saved token works: one is saved for this endpoint and a fitting one was used.
 
-    Entra never tells which token it holds. A job in quarantine, or a token this session has made since, speaks against it.
+    Entra never tells which token it holds. A job in quarantine, a token this session has made since, or an earlier save of
+    which nobody knows whether it was done, speaks against it.
     """
-    if memory.scim_token is not None or not saved.holds_token or job is None or job.is_quarantined:
+    if memory.scim_token is not None or memory.doubted("3.6"):
+        return False
+    if not saved.holds_token or job is None or job.is_quarantined:
         return False
     return same_address(saved.tenant_url, tenant_url(endpoint_url)) and any(
         is_exact(token) and token.last_used_at for token in tokens
     )
+
+
+def orphans(tokens: tuple[ScimToken, ...], memory: Memory) -> tuple[ScimToken, ...]:
+    """Return the tokens that this tool made and that serve nobody: their text is lost, or another has taken their place.
+
+    Not the one in this session's memory, and not the one that Entra was given last.
+    """
+    kept = {memory.saved_token_id, memory.scim_token_id if memory.scim_token is not None else memory.saved_token_id}
+    lost = {token.token_id for doubt in memory.doubted("2.2") for token in _of_lost_answer(tokens, doubt)}
+    return tuple(token for token in tokens if token.token_id in (memory.own_token_ids | lost) - kept)
+
+
+def _of_lost_answer(tokens: tuple[ScimToken, ...], doubt: Doubt) -> tuple[ScimToken, ...]:
+    """Return the token that a request made whose answer was lost, when it can be no other.
+
+    It was not there before, is the only such one, has our scopes, was never used, and was made in the minutes of the request
+    by the service's own clock. Somebody else's new token fits by no more than chance.
+    """
+    fitting = [
+        token
+        for token in tokens
+        if token.token_id not in doubt.before and is_exact(token) and token.last_used_at is None and _in_time(token, doubt)
+    ]
+    return tuple(fitting) if len(fitting) == 1 and doubt.request.startswith("POST") else ()
+
+
+def _in_time(token: ScimToken, doubt: Doubt) -> bool:
+    if doubt.sent_at is None:
+        return False
+    try:
+        later_s = (datetime.fromisoformat(token.created_at) - doubt.sent_at).total_seconds()
+    except ValueError:
+        return False
+    return -_CLOCK_STEP_S <= later_s <= _ANSWER_LIMIT_S

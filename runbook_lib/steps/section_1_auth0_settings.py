@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from runbook_lib import facts
-from runbook_lib.change import Change, Diff, Finding, Hazard, Table, differences
+from runbook_lib.change import Change, Diff, Finding, Hazard, Table, differences, lost
 from runbook_lib.clients.auth0_management import patch_connection, patch_scim_configuration, post_scim_configuration
 from runbook_lib.errors import StepBlocked, StepWaits
 from runbook_lib.models import Connection, Json, ScimConfiguration, ScimMappingRow
@@ -45,9 +46,24 @@ def pairwise_subject(connection: Connection, users: int, settings: TenantSetting
         return
     endpoint = {key: False for key in _ENDPOINT_KEYS if key in options}
     changed = {**options, "userid_attribute": "sub", **endpoint}
-    yield Change(
-        _on(connection), diffs, patch_connection(connection, changed), _hazard(connection, users), confirm=_kept(changed)
+    yield _options_change(connection, changed, diffs, _hazard(connection, users))
+
+
+def _options_change(connection: Connection, changed: Json, diffs: tuple[Diff, ...], hazard: Hazard | None = None) -> Change:
+    """Return the change of the options to `changed`; its undo holds the few keys that differ, never the whole."""
+    keys = (
+        [key for key in {**connection.options, **changed} if connection.options.get(key) != changed.get(key)]
+        if connection.options
+        else []
     )
+    undo = {
+        "kind": "options",
+        "connection": connection.id,
+        "before": {key: connection.options[key] for key in keys if connection.options and key in connection.options},
+        "after": {key: changed[key] for key in keys if key in changed},
+    }
+    request = patch_connection(connection, changed)
+    return Change(_on(connection), diffs, request, hazard, confirm=_kept(connection, changed), undo=undo)
 
 
 def _hazard(connection: Connection, users: int) -> Hazard | None:
@@ -81,10 +97,11 @@ def sync_and_scim_on(connection: Connection, scim: ScimConfiguration | None, set
     now = {"Sync at each login": "on" if connection.syncs_at_each_login else f"off ({options.get('set_user_root_attributes')})"}
     if diffs := differences(_on(connection), now, {"Sync at each login": "on"}):
         changed = {key: value for key, value in options.items() if key != "set_user_root_attributes"}
-        yield Change(_on(connection), diffs, patch_connection(connection, changed), confirm=_kept(changed))
+        yield _options_change(connection, changed, diffs)
     if scim is None:
         diff = Diff(_on(connection), "SCIM", "off", "on")
-        yield Change(_on(connection), (diff,), post_scim_configuration(connection.id))
+        undo = {"kind": "scim-configuration", "connection": connection.id}
+        yield Change(_on(connection), (diff,), post_scim_configuration(connection.id), undo=undo)
 
 
 @ensure("1.4", reads=(facts.scim_configuration,))
@@ -98,7 +115,25 @@ def user_id_from_external_id(scim: ScimConfiguration | None, settings: TenantSet
         raise StepWaits("1.3", "The SCIM configuration, which starts with externalId,")
     now = {"User ID attribute": scim.user_id_attribute}
     if diffs := differences(f"SCIM configuration of {scim.connection_name}", now, {"User ID attribute": SCIM_USER_ID_ATTRIBUTE}):
-        yield Change(diffs[0].on, diffs, patch_scim_configuration(scim, SCIM_USER_ID_ATTRIBUTE, scim.mapping))
+        yield _scim_change(scim, SCIM_USER_ID_ATTRIBUTE, scim.mapping, diffs)
+
+
+def _scim_change(
+    scim: ScimConfiguration, user_id_attribute: str, mapping: tuple[ScimMappingRow, ...], diffs: tuple[Diff, ...]
+) -> Change:
+    """Return the change of a SCIM configuration, which is written whole."""
+    wanted = replace(scim, user_id_attribute=user_id_attribute, mapping=mapping)
+
+    def differs(after: ScimConfiguration | None) -> tuple[str, ...]:
+        return () if after is not None and _as_json(after) == _as_json(wanted) else ("user id attribute or mapping",)
+
+    undo = {"kind": "scim-mapping", "connection": scim.connection_id, "before": _as_json(scim), "after": _as_json(wanted)}
+    request = patch_scim_configuration(scim, user_id_attribute, mapping)
+    return Change(diffs[0].on, diffs, request, confirm=differs, undo=undo)
+
+
+def _as_json(scim: ScimConfiguration) -> dict[str, Any]:
+    return {"user_id_attribute": scim.user_id_attribute, "mapping": [[row.scim, row.auth0] for row in scim.mapping]}
 
 
 @check("1.5", reads=(facts.scim_configuration, facts.default_mapping), touches=(facts.scim_configuration,))
@@ -121,7 +156,7 @@ def review_mapping(
         diffs = tuple(
             Diff(f"SCIM configuration of {scim.connection_name}", *texts) for texts in _row_differences(scim.mapping, wanted)
         )
-        yield Change(diffs[0].on, diffs, patch_scim_configuration(scim, scim.user_id_attribute, wanted))
+        yield _scim_change(scim, scim.user_id_attribute, wanted, diffs)
         return
     changed = _row_differences(default, scim.mapping)
     yield Finding(_summary(scim.mapping, changed))
@@ -173,11 +208,14 @@ def _settings_table(connection: Connection, wanted: dict[str, str]) -> Table:
     )
 
 
-def _kept(expected: Json) -> Callable[[Any], tuple[str, ...]]:
-    """Return a check that the options read back are those sent; the server may add keys, never lose or change one."""
+def _kept(before: Connection, options: Json) -> Callable[[Any], tuple[str, ...]]:
+    """Return a check that the options read back are those sent and that the rest of the connection is as it was.
 
-    def lost(after: Connection) -> tuple[str, ...]:
-        options = after.options or {}
-        return tuple(f"options.{key}" for key, value in expected.items() if key not in options or options[key] != value)
+    The server may add keys, never lose or change one.
+    """
 
-    return lost
+    def differs(after: Connection) -> tuple[str, ...]:
+        rest = {"display_name": before.display_name, **before.others}
+        return lost({"options": options, **rest}, {"options": after.options, "display_name": after.display_name, **after.others})
+
+    return differs

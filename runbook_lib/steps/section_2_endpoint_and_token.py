@@ -13,7 +13,7 @@ from runbook_lib.http import Response
 from runbook_lib.models import Connection, SavedCredentials, ScimToken, SynchronizationJob
 from runbook_lib.secret import Secret
 from runbook_lib.settings import TenantSettings
-from runbook_lib.steps.credentials import credential_differences, entra_holds_a_token, is_exact
+from runbook_lib.steps.credentials import credential_differences, entra_holds_a_token, is_exact, orphans
 from runbook_lib.steps.kinds import Yield, check, ensure
 from runbook_lib.vocabulary import SCIM_TOKEN_LIMIT, SCIM_TOKEN_SCOPES
 
@@ -48,6 +48,10 @@ def generate_token(
     Blocked when: two tokens exist that this tool did not make. It never deletes those.
     """
     yield from _token_table(tokens or ())
+    where = f"SCIM tokens of {connection.name}"
+    for orphan in orphans(tokens or (), memory):
+        gone = Diff(where, orphan.token_id, "made by an earlier run, of no use to anybody", "deleted")
+        yield Change(where, (gone,), delete_scim_token(connection.id, orphan.token_id))
     if memory.scim_token is not None and memory.scim_token_id in {token.token_id for token in tokens or ()}:
         yield Finding("A new token is in this session's memory until step 3.6.")
         return
@@ -56,35 +60,35 @@ def generate_token(
         yield Finding("Entra holds a token with exactly the three scopes, and has used it.")
         return
     lifetime = "never ends" if settings.token_lifetime_s is None else f"{settings.token_lifetime_days} days"
-    diff = Diff(f"SCIM tokens of {connection.name}", "new token", "", f"{', '.join(SCIM_TOKEN_SCOPES)}; {lifetime}")
+    diff = Diff(where, "new token", "", f"{', '.join(SCIM_TOKEN_SCOPES)}; {lifetime}")
     if tokens is None:
         raise StepWaits("1.3", "The SCIM configuration that a token belongs to", (diff,))
-    for orphan in _orphans(tokens, memory):
-        gone = Diff(f"SCIM tokens of {connection.name}", orphan.token_id, "made by an earlier run, never used", "deleted")
-        yield Change(gone.on, (gone,), delete_scim_token(connection.id, orphan.token_id))
     _refuse_a_third(tokens, memory)
     request = post_scim_token(connection.id, SCIM_TOKEN_SCOPES, settings.token_lifetime_s)
-    yield Change(diff.on, (diff,), request, receive=_keep(memory))
-
-
-def _orphans(tokens: tuple[ScimToken, ...], memory: Memory) -> tuple[ScimToken, ...]:
-    return tuple(token for token in tokens if token.token_id in memory.own_token_ids and token.last_used_at is None)
+    there = tuple(token.token_id for token in tokens)
+    undo = {"kind": "token", "connection": connection.id}
+    yield Change(diff.on, (diff,), request, receive=_keep(memory), before=there, undo=undo)
 
 
 def _refuse_a_third(tokens: tuple[ScimToken, ...], memory: Memory) -> None:
-    left = [token for token in tokens if token not in _orphans(tokens, memory)]
+    useless = orphans(tokens, memory)
+    left = [token for token in tokens if token not in useless]
     if len(left) >= SCIM_TOKEN_LIMIT:
-        named = "; ".join(f"{token.token_id}, last used {(token.last_used_at or 'never')[:10]}" for token in left)
+        named = "; ".join(
+            f"{token.token_id}, {'made by this tool, ' if token.token_id in memory.own_token_ids else ''}"
+            f"last used {(token.last_used_at or 'never')[:10]}"
+            for token in left
+        )
         raise StepBlocked(
-            f"The connection has {len(left)} SCIM tokens already, the most Auth0 allows, and this tool made neither: {named}",
+            f"The connection has {len(left)} SCIM tokens already, the most Auth0 allows: {named}",
             "Delete the one that is not in use (Provisioning > SCIM Setup in the Auth0 dashboard), then run again",
         )
 
 
 def _keep(memory: Memory) -> Callable[[Response], dict[str, str]]:
     def receive(answer: Response) -> dict[str, str]:
-        memory.scim_token = Secret(answer.body["token"])
-        memory.scim_token_id = answer.body["token_id"]
+        token, token_id = Secret(answer.at("token")), answer.at("token_id")
+        memory.scim_token, memory.scim_token_id = token, token_id
         memory.own_token_ids |= {memory.scim_token_id}
         return {"token": memory.scim_token_id}
 

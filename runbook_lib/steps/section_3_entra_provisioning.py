@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from runbook_lib import facts
-from runbook_lib.change import Change, Diff, Finding, Table
+from runbook_lib.change import Change, Diff, Finding, Hazard, Table, lost
+from runbook_lib.claim import read_marker
 from runbook_lib.clients import microsoft_graph as graph
+from runbook_lib.clients.auth0_management import delete_scim_token
 from runbook_lib.errors import StepBlocked, StepWaits
 from runbook_lib.facts import Memory
 from runbook_lib.http import Response
 from runbook_lib.models import (
     Application,
     AppRoleAssignment,
+    Connection,
     Json,
     SavedCredentials,
+    ScimToken,
     ServicePrincipal,
     SynchronizationJob,
     SynchronizationSchema,
 )
 from runbook_lib.secret import Secret
 from runbook_lib.settings import Cloud, TenantSettings
-from runbook_lib.steps.credentials import ON, credential_differences, notification_settings, tenant_url
+from runbook_lib.steps.credentials import (
+    ON,
+    credential_differences,
+    notification_settings,
+    orphans,
+    same_endpoint,
+    tenant_url,
+)
 from runbook_lib.steps.kinds import Yield, check, ensure, note, stage
 from runbook_lib.vocabulary import (
     BASE_ADDRESS,
@@ -61,7 +71,15 @@ def oidc_application(
 
 @ensure(
     "3.2",
-    reads=(facts.enterprise_applications, facts.cloud, facts.memory, facts.jobs, facts.oidc_service_principal),
+    reads=(
+        facts.enterprise_applications,
+        facts.cloud,
+        facts.memory,
+        facts.jobs,
+        facts.oidc_service_principal,
+        facts.connection,
+        facts.other_claim,
+    ),
     touches=(facts.enterprise_applications, facts.jobs),
 )
 def enterprise_application(
@@ -70,38 +88,48 @@ def enterprise_application(
     memory: Memory,
     _jobs: tuple[SynchronizationJob, ...],
     oidc: ServicePrincipal | None,
+    connection: Connection,
+    other_claim: str,
     settings: TenantSettings,
 ) -> Iterator[Yield]:
     """Create the non-gallery enterprise application.
 
     Documented: Enterprise applications > New application > Create your own application.
     Why: an application born as an app registration cannot be provisioned (entra-docs, known issues).
-    Blocked when: the name is taken twice, or by something else.
+    Blocked when: the name is taken twice, by something else, or for another connection, or another run is at work on it.
     """
     if len(found) > 1:
+        ours = ", ".join(entry.id for entry in found if entry.id in memory.made_at)
         raise StepBlocked(
-            f"Entra has {len(found)} enterprise applications named {settings.scim_app_name}",
+            f"Entra has {len(found)} enterprise applications named {settings.scim_app_name}"
+            f"{f'; this tool made {ours}' if ours else ''}",
             "Delete or rename the one that is not wanted, or set another scim_app_name",
         )
     if not found:
         diff = Diff("enterprise applications", settings.scim_app_name, "", "non-gallery application")
         request = graph.instantiate(cloud.template_id, settings.scim_app_name)
-        yield Change(diff.on, (diff,), request, receive=_remember(memory))
+        yield Change(diff.on, (diff,), request, receive=_made_application, undo={"kind": "application"}, replicates=True)
         return
     if (oidc is not None and found[0].id == oidc.id) or found[0].template_id != cloud.template_id:
         raise StepBlocked(
             f"{settings.scim_app_name} exists but was not made as a non-gallery application, so it cannot be provisioned",
             "Set another scim_app_name",
         )
+    if (marker := read_marker(found[0].notes)) and marker.connection != connection.id:
+        raise StepBlocked(
+            f"{settings.scim_app_name} provisions another connection, {marker.connection}, as its notes say",
+            "Set another scim_app_name: each connection needs an enterprise application of its own",
+        )
+    if other_claim:
+        raise StepBlocked(
+            f"Another run is at work on {settings.scim_app_name}: {other_claim}",
+            "Wait until it has ended; a claim that is not renewed ends by itself after 15 minutes",
+        )
     yield Finding(f"{found[0].display_name} exists.")
 
 
-def _remember(memory: Memory) -> Callable[[Response], dict[str, str]]:
-    def receive(answer: Response) -> dict[str, str]:
-        memory.made_application_id = answer.body["servicePrincipal"]["id"]
-        return {"application": answer.body["application"]["id"], "service_principal": memory.made_application_id}
-
-    return receive
+def _made_application(answer: Response) -> dict[str, str]:
+    return {"application": answer.at("application", "id"), "service_principal": answer.at("servicePrincipal", "id")}
 
 
 @ensure(
@@ -146,7 +174,12 @@ def assign_users_and_groups(
     for start in range(0, len(missing), graph.BATCH_LIMIT):
         part = missing[start : start + graph.BATCH_LIMIT]
         request = graph.assign(principal.id, tuple(entry.principal_id for entry in part), _role(principal)) if principal else None
-        yield Change("assignments", diffs[start : start + graph.BATCH_LIMIT], request, receive=_batch)
+        undo = {
+            "kind": "assignments",
+            "service_principal": principal.id if principal else "",
+            "principals": [entry.principal_id for entry in part],
+        }
+        yield Change("assignments", diffs[start : start + graph.BATCH_LIMIT], request, receive=_batch, undo=undo)
 
 
 def _role(principal: ServicePrincipal) -> str:
@@ -179,7 +212,9 @@ def synchronization_job(
     diff = Diff("provisioning job", "template", "", SCIM_TEMPLATE_ID)
     if principal is None:
         raise StepWaits("3.2", "The enterprise application", (diff,))
-    yield Change(diff.on, (diff,), graph.post_job(principal.id), receive=lambda answer: {"job": answer.body["id"]})
+    undo = {"kind": "job", "service_principal": principal.id}
+    request = graph.post_job(principal.id)
+    yield Change(diff.on, (diff,), request, receive=lambda answer: {"job": answer.at("id")}, undo=undo, replicates=True)
 
 
 @stage("3.5", reads=(facts.saved_credentials, facts.endpoint_url), saved_by="3.6")
@@ -195,7 +230,15 @@ def enter_tenant_url(saved: SavedCredentials, endpoint_url: str, settings: Tenan
 
 @ensure(
     "3.6",
-    reads=(facts.saved_credentials, facts.enterprise_application, facts.job, facts.memory, facts.endpoint_url),
+    reads=(
+        facts.saved_credentials,
+        facts.enterprise_application,
+        facts.job,
+        facts.memory,
+        facts.endpoint_url,
+        facts.connection,
+        facts.scim_tokens,
+    ),
     touches=(facts.saved_credentials, facts.scim_tokens),
 )
 def save_credentials(
@@ -204,17 +247,22 @@ def save_credentials(
     job: SynchronizationJob | None,
     memory: Memory,
     endpoint_url: str,
+    connection: Connection,
+    tokens: tuple[ScimToken, ...] | None,
     settings: TenantSettings,
 ) -> Iterator[Yield]:
     """Paste the token, test the connection and save.
 
     Documented: Secret Token, then Save. The connection is tested before and after. Microsoft's own sample body turns the
-    deletion guard off; this keeps a guard that is on and turns it on otherwise.
+    deletion guard off; this keeps a guard that is on and turns it on otherwise. A token of this tool's that another has
+    taken the place of is deleted then.
+    Blocked when: Entra provisions another address with this application.
     """
     diffs = credential_differences(saved, endpoint_url, settings)
     if memory.scim_token is not None or not saved.holds_token:
         diffs = (*diffs, Diff(ON, "Secret Token", "saved" if saved.holds_token else "", "the token of step 2.2"))
     if not diffs:
+        yield from _superseded(connection, orphans(tokens or (), memory))
         yield Finding("Tenant URL, token and deletion guard are saved.")
         return
     if principal is None or job is None:
@@ -224,14 +272,42 @@ def save_credentials(
     token, url = memory.scim_token, tenant_url(endpoint_url)
     known = (BASE_ADDRESS, SECRET_TOKEN, SYNC_NOTIFICATION_SETTINGS, SYNC_ALL)
     others = {key: value for key, value in saved.values.items() if key not in known and value != "*"}
+    wanted = notification_settings(saved, settings)
     yield Change(
         ON,
         diffs,
-        graph.put_credentials(principal.id, url, token, notification_settings(saved, settings), others),
+        graph.put_credentials(principal.id, url, token, wanted, others),
+        hazard=_other_address(saved, endpoint_url),
         rehearsal=graph.validate_credentials(principal.id, job.id, url, token),
         proof=graph.validate_credentials(principal.id, job.id),
         receive=_forget(memory, token),
+        confirm=lambda after: lost({"others": others, "guard": wanted}, _kept_credentials(after, others)),
+        undo={"kind": "credentials", "service_principal": principal.id, "before": _without_secrets(saved)},
     )
+
+
+def _other_address(saved: SavedCredentials, endpoint_url: str) -> Hazard | None:
+    """Return the hazard of taking the application away from another endpoint, to which a token of ours must not go by mistake."""
+    if not saved.tenant_url or same_endpoint(saved.tenant_url, endpoint_url):
+        return None
+    return Hazard(
+        "replace-tenant-url", f"Entra provisions {saved.tenant_url.partition('?')[0]} with this application, another address"
+    )
+
+
+def _kept_credentials(after: SavedCredentials, others: dict[str, str]) -> Json:
+    return {"others": {key: after.values.get(key) for key in others}, "guard": after.notification_settings}
+
+
+def _without_secrets(saved: SavedCredentials) -> dict[str, str]:
+    """Return what was saved, the sensitive values as the service shows them: `*`."""
+    return dict(saved.values)
+
+
+def _superseded(connection: Connection, useless: tuple[ScimToken, ...]) -> Iterator[Yield]:
+    for token in useless:
+        gone = Diff(f"SCIM tokens of {connection.name}", token.token_id, "made by this tool, replaced since", "deleted")
+        yield Change(gone.on, (gone,), delete_scim_token(connection.id, token.token_id))
 
 
 def _forget(memory: Memory, token: Secret) -> Callable[[Response], dict[str, str]]:
@@ -240,7 +316,8 @@ def _forget(memory: Memory, token: Secret) -> Callable[[Response], dict[str, str
     def receive(_answer: Response) -> dict[str, str]:
         if memory.scim_token == token:
             memory.scim_token = None
-        return {"saved_token": memory.scim_token_id}
+            memory.saved_token_id = memory.scim_token_id
+        return {"saved_token": memory.saved_token_id}
 
     return receive
 
@@ -398,7 +475,19 @@ def save_mappings(
     yield _mapping_table(schema, after)
     if edits:
         request = graph.put_schema(principal.id, job.id, after.document)
-        yield Change(SCHEMA, edits, request, confirm=lambda fresh: lost_rows(after, fresh))
+        undo = {"kind": "schema", "service_principal": principal.id, "job": job.id, "before": _edited_parts(schema)}
+        yield Change(SCHEMA, edits, request, confirm=lambda fresh: lost_parts(after, fresh), undo=undo)
+
+
+def _edited_parts(schema: SynchronizationSchema) -> Json:
+    """Return the three places that the edits change, as they are."""
+    mapping = schema.user_mapping() or {}
+    rows = {row["targetAttributeName"]: row for row in mapping["attributeMappings"]}
+    return {
+        "flowTypes": mapping.get("flowTypes"),
+        EXTERNAL_ID: rows[EXTERNAL_ID]["source"],
+        WORK_EMAIL: rows[WORK_EMAIL].get("matchingPriority"),
+    }
 
 
 def edited(schema: SynchronizationSchema) -> SynchronizationSchema:
@@ -421,24 +510,19 @@ def edited(schema: SynchronizationSchema) -> SynchronizationSchema:
     return SynchronizationSchema(document)
 
 
-def lost_rows(expected: SynchronizationSchema, fresh: SynchronizationSchema | None) -> tuple[str, ...]:
-    """Return what of the attribute mappings is not as sent. Order and added defaults do not count."""
-    there = _rows_by_name(fresh) if fresh else {}
-    return tuple(name for name, row in _rows_by_name(expected).items() if there.get(name) != row)
+def lost_parts(expected: SynchronizationSchema, fresh: SynchronizationSchema | None) -> tuple[str, ...]:
+    """Return what of the whole schema is not as sent. Order, added defaults and the version do not count."""
+    if fresh is None:
+        return ("the schema",)
+    sent = {key: value for key, value in expected.document.items() if key != "version" and not key.startswith("@odata")}
+    return lost(_normal(sent), _normal(fresh.document))
 
 
-def _rows_by_name(schema: SynchronizationSchema) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for rule in schema.document["synchronizationRules"]:
-        for mapping in rule["objectMappings"]:
-            for row in mapping["attributeMappings"]:
-                found[f"{mapping['targetObjectName']} {row['targetAttributeName']}"] = _essence(row)
-    return found
-
-
-def _essence(row: Json) -> str:
-    kept = (row["source"].get("expression"), row.get("matchingPriority"), row.get("flowType"), row.get("defaultValue") or None)
-    return json.dumps(kept)
+def _normal(value: Any) -> Any:
+    """Return a schema with its comma-joined flags in one spelling: the docs show spaces, the service none."""
+    if isinstance(value, Mapping):
+        return {k: v.replace(" ", "") if k == "flowTypes" and isinstance(v, str) else _normal(v) for k, v in value.items()}
+    return [_normal(item) for item in value] if isinstance(value, list) else value
 
 
 def _mapping_table(before: SynchronizationSchema, after: SynchronizationSchema) -> Table:

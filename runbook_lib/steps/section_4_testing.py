@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from runbook_lib import facts
+from runbook_lib.census import Census
 from runbook_lib.change import Change, Diff, Finding
 from runbook_lib.clients import microsoft_graph as graph
 from runbook_lib.errors import StepBlocked, StepWaits, VerificationFailed
@@ -25,7 +26,7 @@ from runbook_lib.settings import TenantSettings
 from runbook_lib.steps.credentials import credential_differences, is_exact
 from runbook_lib.steps.kinds import Yield, check, ensure, probe
 from runbook_lib.steps.verdict import parse_verdict
-from runbook_lib.vocabulary import EXTERNAL_ID, OBJECT_ID, SCIM_USER_ID_ATTRIBUTE, WORK_EMAIL, WORK_EMAIL_PRECEDENCE
+from runbook_lib.vocabulary import EXTERNAL_ID, OBJECT_ID, SCIM_USER_ID_ATTRIBUTE, WAAD, WORK_EMAIL, WORK_EMAIL_PRECEDENCE
 
 
 @check("4.1", reads=(facts.job,))
@@ -48,10 +49,10 @@ def ready_for_testing(job: SynchronizationJob | None, settings: TenantSettings) 
 @probe(
     "4.2",
     reads=(
+        facts.test_user_profiles,
         facts.test_user,
         facts.test_user_groups,
         facts.access,
-        facts.test_user_profiles,
         facts.scim_configuration,
         facts.enterprise_application,
         facts.job,
@@ -60,10 +61,10 @@ def ready_for_testing(job: SynchronizationJob | None, settings: TenantSettings) 
     touches=(facts.test_user_profiles,),
 )
 def provision_on_demand(
+    profiles: tuple[Auth0User, ...],
     user: EntraUser | None,
     groups: frozenset[str],
     access: tuple[AppRoleAssignment, ...],
-    profiles: tuple[Auth0User, ...],
     scim: ScimConfiguration | None,
     principal: ServicePrincipal | None,
     job: SynchronizationJob | None,
@@ -84,7 +85,11 @@ def provision_on_demand(
     if principal is None or job is None or schema is None:
         raise StepWaits("3.12", "The provisioning job with its mappings", (diff,))
     request = graph.provision_on_demand(principal.id, job.id, schema.rule_id, user.id)
-    yield Change(diff.on, (diff,), request, receive=_judge)
+
+    def is_another(after: tuple[Auth0User, ...]) -> tuple[str, ...]:
+        return () if {entry.user_id for entry in after} == {profile.user_id} else ("the user's id in Auth0",)
+
+    yield Change(diff.on, (diff,), request, receive=_judge, confirm=is_another, undo={"kind": "on-demand"})
 
 
 def _fit_for_testing(
@@ -130,7 +135,7 @@ def _judge(answer: Response) -> dict[str, str]:
     "4.3",
     reads=(
         facts.job,
-        facts.enterprise_application,
+        facts.enterprise_applications,
         facts.connection,
         facts.scim_configuration,
         facts.scim_tokens,
@@ -141,12 +146,14 @@ def _judge(answer: Response) -> dict[str, str]:
         facts.endpoint_url,
         facts.test_user_profiles,
         facts.test_user,
+        facts.other_claim,
+        facts.census,
     ),
     touches=(facts.jobs,),
 )
 def turn_provisioning_on(
     job: SynchronizationJob | None,
-    principal: ServicePrincipal | None,
+    principals: tuple[ServicePrincipal, ...],
     connection: Connection,
     scim: ScimConfiguration | None,
     tokens: tuple[ScimToken, ...] | None,
@@ -157,12 +164,16 @@ def turn_provisioning_on(
     endpoint_url: str,
     profiles: tuple[Auth0User, ...],
     user: EntraUser | None,
+    other_claim: str,
+    census: Census | None,
     settings: TenantSettings,
 ) -> Iterator[Yield]:
     """Turn provisioning on.
 
-    Documented: set the Provisioning Status to On. Everything earlier is read again first; one false condition and the job
-    is not started. A job in quarantine is never started, and restart is never called.
+    Documented: set the Provisioning Status to On. Everything earlier is read again first, and everybody assigned is counted;
+    one false condition and the job is not started. A job in quarantine is never started, and restart is never called.
+    Blocked when: the job is in quarantine; more people than the settings allow would be blocked at once; people share a mail
+    address that one of them signs in with.
     """
     if settings.turn_on != "yes":
         yield Finding("turn_on is no: the job is left as it is.")
@@ -172,17 +183,27 @@ def turn_provisioning_on(
     if job is not None and job.is_running:
         yield Finding("Provisioning is on.")
         return
+    if census is not None:
+        yield Finding(f"{census}.")
+        _refuse_harm(census, settings)
     diff = Diff("provisioning job", "Provisioning Status", "Off", "On")
-    if job is None or principal is None or schema is None or scim is None:
+    if job is None or not principals or schema is None or scim is None:
         raise StepWaits("3.4", "The provisioning job", (diff,))
     conditions: dict[str, Callable[[], bool]] = {
+        "the connection is Microsoft Azure AD and its options are readable (0.1)": lambda: (
+            connection.strategy == WAAD and bool(connection.options)
+        ),
         "the user id attribute type is sub and the common endpoint off (1.2)": lambda: (
             connection.user_id_attribute_type == "sub" and not connection.uses_common_endpoint
         ),
         "profiles are synced at each login (1.3)": lambda: connection.syncs_at_each_login,
         "the SCIM user id is externalId (1.4)": lambda: scim.user_id_attribute == SCIM_USER_ID_ATTRIBUTE,
+        "leavers are blocked: active maps to blocked (1.5)": lambda: scim.auth0_attribute("active") == "blocked",
         "a token has exactly the three scopes and was used (2.3)": lambda: any(
             is_exact(t) and t.last_used_at for t in tokens or ()
+        ),
+        "there is one enterprise application of the name, and no other run is at work on it (3.2)": lambda: (
+            len(principals) == 1 and not other_claim
         ),
         "somebody is assigned, and everyone who has access (3.3)": lambda: (
             bool(assigned) and {entry.principal_id for entry in access} <= {entry.principal_id for entry in assigned}
@@ -192,15 +213,38 @@ def turn_provisioning_on(
         ),
         "Create is off (3.7)": lambda: schema.flow_types == ("Update", "Delete"),
         "externalId comes from objectId (3.9)": lambda: (row := schema.row(EXTERNAL_ID)) is not None and row.source == OBJECT_ID,
-        "the work email matches with precedence 2 (3.11)": lambda: (
-            (row := schema.row(WORK_EMAIL)) is not None and row.precedence == WORK_EMAIL_PRECEDENCE
+        "the work email matches with precedence 2, behind precedence 1 (3.11)": lambda: (
+            (row := schema.row(WORK_EMAIL)) is not None
+            and row.precedence == WORK_EMAIL_PRECEDENCE
+            and any(other.precedence == 1 for other in schema.rows())
         ),
         "the test user is linked and not blocked (4.2)": lambda: _is_linked(user, profiles, scim),
     }
     open_conditions = [name for name, holds in conditions.items() if not holds()]
     if open_conditions:
         raise StepWaits("4.2", f"What must hold before starting ({'; '.join(open_conditions)})", (diff,))
-    yield Change(diff.on, (diff,), graph.start_job(principal.id, job.id))
+    undo = {"kind": "start", "service_principal": principals[0].id, "job": job.id}
+    yield Change(
+        diff.on,
+        (diff,),
+        graph.start_job(principals[0].id, job.id),
+        rehearsal=graph.validate_credentials(principals[0].id, job.id),  # with what is saved: a token may have been deleted since
+        undo=undo,
+    )
+
+
+def _refuse_harm(census: Census, settings: TenantSettings) -> None:
+    """Raise `StepBlocked` when the first cycle would lock people out, or could change the wrong ones."""
+    if len(census.would_be_blocked) > settings.blocked_users_limit:
+        raise StepBlocked(
+            f"{census}; the limit is {settings.blocked_users_limit} blocked",
+            "Take the assignment from those who have left, or set blocked_users_limit (YAML) when they are to be blocked",
+        )
+    if census.sharing_mail and "shared-mail-addresses" not in settings.accept:
+        raise StepBlocked(
+            f"{census}; matching by mail may change the wrong user",
+            "Give each person a mail address of their own, or add accept: [shared-mail-addresses] (YAML)",
+        )
 
 
 def _is_linked(user: EntraUser | None, profiles: tuple[Auth0User, ...], scim: ScimConfiguration) -> bool:

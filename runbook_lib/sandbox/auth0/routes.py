@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -411,16 +412,24 @@ def delete_token(world: World, call: Call) -> Answer:
     query=("q", "search_engine", "page", "per_page", "include_totals", "fields", "include_fields"),
 )
 def list_users(world: World, call: Call) -> Answer:
-    """Search users by `field:"value"` terms joined by AND; other queries are refused loudly."""
+    """Search users by `field:"value"` terms joined by AND, each alone or several in parentheses joined by OR.
+
+    Other queries of Auth0's query syntax are refused loudly (docs, user-search-query-syntax).
+    """
+    query = call.argument("q") or ""
+    if not _QUERY.fullmatch(query):
+        return error(400, 'The sandbox knows field:"value", AND, and (… OR …) in a query', "invalid_query_string")
     found = list(world.auth0.users.values())
-    for term in (call.argument("q") or "").split(" AND "):
-        if not term:
-            continue
-        path, _, value = term.partition(":")
-        if not value.startswith('"'):
-            return error(400, 'The sandbox knows only queries of the form field:"value"', "invalid_query_string")
-        found = [user for user in found if value.strip('"').lower() in _values(user, path.strip().split("."))]
+    for group in _GROUP.findall(query):
+        terms = [(path, value.replace('\\"', '"').replace("\\\\", "\\").lower()) for path, value in _TERM.findall(group)]
+        found = [user for user in found if any(value in _values(user, path.split(".")) for path, value in terms)]
     return _paged(call, "users", copy.deepcopy(found), 50)
+
+
+_ONE = r'[\w.]+:"(?:[^"\\]|\\.)*"'
+_GROUP = re.compile(rf"\({_ONE}(?: OR {_ONE})*\)|{_ONE}")
+_QUERY = re.compile(rf"(?:(?:{_GROUP.pattern})(?: AND (?:{_GROUP.pattern}))*)?")
+_TERM = re.compile(r'([\w.]+):"((?:[^"\\]|\\.)*)"')
 
 
 def _values(value: Any, path: list[str]) -> list[str]:
