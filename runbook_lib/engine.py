@@ -164,7 +164,6 @@ class Engine:
             except ApiError as error:
                 if not self._is_too_young(error):
                     raise
-                self._view.forget(*_stale(step))
                 self._sleep(wait)
         return self._planned_at_once(step)
 
@@ -259,7 +258,7 @@ class Engine:
     def _fresh_plan(self, step: Step) -> Plan:
         """Plan by fresh readings; what a write would replace or make is read within a moment of writing it."""
         if step.number == "4.3":
-            self._view.forget(*GATE)  # the start gate judges nothing by an earlier reading
+            self._view.read_again(*GATE)  # the start gate judges nothing by an earlier reading
         else:
             self._view.stale(FRESH_S)
         plan = self._planned(step)
@@ -346,10 +345,12 @@ class Engine:
             return
         now = facts.graph_time(self._view)
         if needs_renewal(read_marker(principal.notes), connection, self._view.run, now):
+            self._view.stale(JUST_READ_S, facts.enterprise_applications)
             principal = self._read_principal()
             if self._view.read(facts.other_claim):
                 raise StepBlocked(f"Another run is at work: {self._view.read(facts.other_claim)}", "Wait until it has ended")
             self._note(principal, with_marker(principal.notes, claimed(connection, self._view.run, now)))
+            self._view.forget(facts.enterprise_applications)
             principal = self._read_principal()
             marker = read_marker(principal.notes)
             if marker is None or marker.run != self._view.run:
@@ -361,12 +362,12 @@ class Engine:
         """End this run's claim, where a failed or unfinished run still holds it. Errors of the services are left to time."""
         if self._view.memory.claimed_id:
             with contextlib.suppress(RunbookError):
+                self._view.forget(facts.enterprise_applications)
                 principal = self._read_principal()
                 if (marker := read_marker(principal.notes)) and marker.run == self._view.run:
                     self._note(principal, with_marker(principal.notes, Marker(marker.connection)))
 
     def _read_principal(self) -> ServicePrincipal:
-        self._view.forget(facts.enterprise_applications)
         principal = self._view.read(facts.enterprise_application)
         if principal is None:
             raise StepBlocked("The enterprise application is gone, or there are two of its name", "Look at it in Entra")
@@ -388,7 +389,6 @@ class Engine:
                 raise
             result = "unknown"  # written again until it can be read back
         finally:
-            self._view.forget(facts.enterprise_applications)
             self._journal.write("outcome", of=number, **about, result=result, error=error)
         is_ended = "; run " not in notes
         self._view.memory.claimed_id = "" if is_ended else principal.id

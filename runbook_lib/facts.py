@@ -15,7 +15,7 @@ from uuid import UUID
 from runbook_lib.census import Census, Person, census_of
 from runbook_lib.claim import is_held_by_other, read_marker
 from runbook_lib.clients.auth0_management import Auth0Management, scim_endpoint_url
-from runbook_lib.clients.microsoft_graph import MicrosoftGraph
+from runbook_lib.clients.microsoft_graph import MicrosoftGraph, Reading
 from runbook_lib.clients.sign_in import Grant, SignIn
 from runbook_lib.errors import StepBlocked
 from runbook_lib.journal import Doubt, Past
@@ -87,6 +87,7 @@ class View:
     clock: Callable[[], float] = time.monotonic
     run: str = "run@here"
     _readings: dict[str, tuple[float, Any]] = field(default_factory=dict)
+    _asked: dict[str, tuple[Reading, ...]] = field(default_factory=dict)
 
     def read(self, fact: Fact[T], max_age_s: float = 30.0) -> T:
         """Return a fact's value, read anew when it is older than `max_age_s`."""
@@ -96,9 +97,16 @@ class View:
         if kept is not None and self.clock() - kept[0] <= max_age_s:
             value: T = kept[1]
             return value
+        start = len(self.graph.asked)
         value = fact.look(self)
         self._readings[fact.name] = (self.clock(), value)
+        self._asked[fact.name] = tuple(self.graph.asked[start:])
         return value
+
+    def read_again(self, *facts: Fact[Any]) -> None:
+        """Drop readings and ask Graph anew, in one request, for all that they were made of; the next `read`s make them again."""
+        self.forget(*facts)
+        self.graph.read_ahead(dict.fromkeys(reading for fact in facts for reading in self._asked.get(fact.name, ())))
 
     def forget(self, *facts: Fact[Any]) -> None:
         """Drop readings that a write made stale; none named drops all."""

@@ -273,33 +273,22 @@ class Service:
         """Send a write once; again only after 429, which says that nothing was done."""
         return self._repeat(request, _writes_again, {})
 
-    def pages(self, path: str, query: tuple[tuple[str, str], ...] = ()) -> Iterator[Any]:
-        """Yield the items of an OData list over all its pages.
+    def pages_from(self, link: str | None) -> Iterator[Any]:
+        """Yield the items of the OData page that a next link names, and of those behind it; none for no link.
 
         A next link must lead to this service and may not repeat: it comes from the wire and the token goes with it.
         """
-        body = self.read(path, query)
-        yield from body.get("value", [])
-        if link := body.get("@odata.nextLink"):
-            yield from self.pages_from(link)
-
-    def pages_from(self, link: str | None) -> Iterator[Any]:
-        """Yield the items of a page that a next link names, and of those behind it."""
         seen: set[str] = set()
         while link:
             if not link.startswith(self.base_url + "/") or link in seen or len(seen) >= PAGE_LIMIT:
                 came_back = "a next link that leads elsewhere or in a circle"
                 raise TransportError(f"Reading the pages of {self.base_url}", came_back, ambiguous=False, is_final=True)
             seen.add(link)
-            body = self.read_link(link)
+            target = urlsplit(link)
+            path = target.path[len(urlsplit(self.base_url).path) :]
+            body = self.read(path, tuple(parse_qsl(target.query, keep_blank_values=True)))
             yield from body.get("value", [])
             link = body.get("@odata.nextLink")
-
-    def read_link(self, link: str) -> Any:
-        """Return the body of a GET of a whole address of this service."""
-        target = urlsplit(link)
-        path = target.path[len(urlsplit(self.base_url).path) :]
-        return self.read(path, tuple(parse_qsl(target.query, keep_blank_values=True)))
 
     def _repeat(self, request: Request, again: Callable[[BaseException], bool], headers: Mapping[str, str]) -> Response:
         return _tries(again, self._pace, self._sleep)(self._once_or_signed_in_again, request, headers)

@@ -75,8 +75,18 @@ class Run:
         ]
 
     def calls(self) -> int:
-        """The tool's own requests, a batch being one."""
-        return sum(entry["service"] != "scim" and "batch" not in entry for entry in self.history)
+        """The tool's own requests: a batch is one, and waiting polls do not count.
+
+        A poll is a reading repeated at once, or one that the synchronization service, behind the directory, does not know yet.
+        """
+        own = [entry for entry in self.history if entry["service"] != "scim" and "batch" not in entry]
+        asked = [(entry["method"], entry["service"], entry["path"], entry["query"]) for entry in own]
+        polls = sum(
+            entry["method"] == "GET"
+            and (asked[n] == asked[n - 1] or (entry["status"] in (401, 403, 404) and "/synchronization/" in entry["path"]))
+            for n, entry in enumerate(own)
+        )
+        return len(own) - polls
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from runbook_lib.errors import ApiError
@@ -31,15 +31,20 @@ _SP_FIELDS = "id,appId,displayName,appRoleAssignmentRequired,applicationTemplate
 _USER_FIELDS = "id,userPrincipalName,displayName,mail,accountEnabled"
 
 
+Reading = tuple[str, tuple[tuple[str, str], ...]]  # path and query of a GET
+
+
 class MicrosoftGraph:
     """Typed reads of one Entra tenant. Every method raises `ApiError` or `TransportError`."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.asked: list[Reading] = []  # what the reads so far asked for, by which they can be repeated in one request
+        self._ahead: dict[Reading, Any] = {}
 
     def organization(self) -> Organization:
         """Return the tenant that the token is for."""
-        body = self.service.read("/organization", (("$select", "id,displayName,verifiedDomains"),))
+        body = self._read("/organization", (("$select", "id,displayName,verifiedDomains"),))
         return Organization.from_wire(body["value"][0])
 
     def application(self, app_id: str) -> Application | None:
@@ -55,12 +60,12 @@ class MicrosoftGraph:
     def service_principals_named(self, display_name: str) -> tuple[ServicePrincipal, ...]:
         """Return every enterprise application of exactly that display name; names are not unique."""
         filtered = f"displayName eq '{literal(display_name)}'"
-        body = self.service.read("/servicePrincipals", (("$filter", filtered), ("$select", _SP_FIELDS)))
+        body = self._read("/servicePrincipals", (("$filter", filtered), ("$select", _SP_FIELDS)))
         return tuple(ServicePrincipal.from_wire(entry) for entry in body["value"])
 
     def assignments(self, service_principal_id: str) -> tuple[AppRoleAssignment, ...]:
         """Return everyone assigned to an enterprise application, over all pages."""
-        entries = self.service.pages(f"{_sp(service_principal_id)}/appRoleAssignedTo", (("$top", PAGE_SIZE),))
+        entries = self._all_pages(self._read(f"{_sp(service_principal_id)}/appRoleAssignedTo", (("$top", PAGE_SIZE),)))
         return tuple(AppRoleAssignment.from_wire(entry) for entry in entries)
 
     def user(self, id_or_upn: str) -> EntraUser | None:
@@ -74,60 +79,71 @@ class MicrosoftGraph:
         A user that Entra has deleted, softly or for good, is not among them. Read in batches, 300 users a request.
         """
         ids = [f"'{guid(user_id)}'" for user_id in user_ids]
-        paths = [
-            f"/users?$filter=id in ({','.join(ids[start : start + _IDS_A_FILTER])})&$select={_USER_FIELDS}"
+        readings: list[Reading] = [
+            ("/users", (("$filter", f"id in ({','.join(ids[start : start + _IDS_A_FILTER])})"), ("$select", _USER_FIELDS)))
             for start in range(0, len(ids), _IDS_A_FILTER)
         ]
-        paths += [f"/groups/{guid(group_id)}/members?$select={_USER_FIELDS}&$top={PAGE_SIZE}" for group_id in group_ids]
-        entries = [entry for body in self._batched(paths) for entry in self._rest(body)]
+        paged = (("$select", _USER_FIELDS), ("$top", PAGE_SIZE))
+        readings += [(f"/groups/{guid(group_id)}/members", paged) for group_id in group_ids]
+        entries: list[Any] = []
+        for reading, body in self._batched(readings):
+            entries += self._all_pages(self.service.read(*reading) if body is None else body)
         users = [entry for entry in entries if entry.get("@odata.type", "#microsoft.graph.user").endswith(".user")]
         nested = {entry["id"] for entry in entries if entry.get("@odata.type", "").endswith(".group")}
         return tuple({entry["id"]: EntraUser.from_wire(entry) for entry in users}.values()), len(nested)
 
-    def _rest(self, body: Any) -> Iterator[Any]:
-        yield from body.get("value", [])
-        if link := body.get("@odata.nextLink"):
-            yield from self.service.pages_from(link)
+    def read_ahead(self, readings: Iterable[Reading]) -> None:
+        """Ask for many readings in one request; each is used up by the next read of the same path and query."""
+        self._ahead = {reading: body for reading, body in self._batched(tuple(readings)) if body is not None}
 
-    def _batched(self, paths: Sequence[str]) -> Iterator[Any]:
-        """Yield the bodies of GETs sent 20 a batch; those that a busy service put off are asked again one by one."""
-        for start in range(0, len(paths), BATCH_LIMIT):
-            part = paths[start : start + BATCH_LIMIT]
-            items = [{"id": str(n), "method": "GET", "url": path} for n, path in enumerate(part)]
+    def _batched(self, readings: Sequence[Reading]) -> Iterator[tuple[Reading, Any]]:
+        """Yield each reading with its body, 20 a request; None where it has to be asked for alone: refused, or put off."""
+        for start in range(0, len(readings), BATCH_LIMIT):
+            part = readings[start : start + BATCH_LIMIT]
+            items = [
+                {"id": str(n), "method": "GET", "url": f"{path}?{urlencode(query, quote_via=quote, safe='$,()')}".rstrip("?")}
+                for n, (path, query) in enumerate(part)
+            ]
             answer = self.service.ask(Request(SERVICE, "POST", "/$batch", body={"requests": items}))
-            answered = {item["id"]: item for item in answer.body.get("responses", [])}
-            for number, path in enumerate(part):
-                item = answered.get(str(number), {"status": 503})
-                if item["status"] == 404:  # a group that is gone, though still assigned
-                    continue
-                yield item["body"] if item["status"] == 200 else self.service.read_link(f"{self.service.base_url}{path}")
+            bodies = {item["id"]: item.get("body") for item in answer.body["responses"] if item["status"] == 200}
+            yield from ((reading, bodies.get(str(n))) for n, reading in enumerate(part))
+
+    def _read(self, path: str, query: tuple[tuple[str, str], ...] = ()) -> Any:
+        self.asked.append((path, query))
+        if (path, query) in self._ahead:
+            return self._ahead.pop((path, query))
+        return self.service.read(path, query)
+
+    def _all_pages(self, body: Any) -> Iterator[Any]:
+        yield from body.get("value", [])
+        yield from self.service.pages_from(body.get("@odata.nextLink"))
 
     def group_ids_of_user(self, user_id: str) -> frozenset[str]:
         """Return the ids of the groups a user is a direct member of; Entra provisions no nested members."""
-        entries = self.service.pages(f"/users/{guid(user_id)}/memberOf", (("$select", "id"),))
+        entries = self._all_pages(self._read(f"/users/{guid(user_id)}/memberOf", (("$select", "id"),)))
         return frozenset(entry["id"] for entry in entries)
 
     def synchronization_jobs(self, service_principal_id: str) -> tuple[SynchronizationJob, ...]:
         """Return the provisioning jobs of an enterprise application."""
-        body = self.service.read(f"{_sync(service_principal_id)}/jobs")
+        body = self._read(f"{_sync(service_principal_id)}/jobs")
         return tuple(SynchronizationJob.from_wire(entry) for entry in body["value"])
 
     def template_ids(self, service_principal_id: str) -> tuple[str, ...]:
         """Return the ids of the provisioning templates an enterprise application offers."""
-        body = self.service.read(f"{_sync(service_principal_id)}/templates", (("$select", "id"),))
+        body = self._read(f"{_sync(service_principal_id)}/templates", (("$select", "id"),))
         return tuple(str(entry["id"]) for entry in body["value"])
 
     def saved_credentials(self, service_principal_id: str) -> SavedCredentials:
         """Return the saved tenant URL and settings; the token reads back as `*`."""
-        return SavedCredentials.from_wire(self.service.read(f"{_sync(service_principal_id)}/secrets"))
+        return SavedCredentials.from_wire(self._read(f"{_sync(service_principal_id)}/secrets"))
 
     def synchronization_schema(self, service_principal_id: str, job_id: str) -> SynchronizationSchema:
         """Return the schema of a job, whole."""
-        return SynchronizationSchema(self.service.read(f"{_job(service_principal_id, job_id)}/schema"))
+        return SynchronizationSchema(self._read(f"{_job(service_principal_id, job_id)}/schema"))
 
     def _optional(self, path: str, query: tuple[tuple[str, str], ...]) -> Any:
         try:
-            return self.service.read(path, query)
+            return self._read(path, query)
         except ApiError as error:
             if error.status == 404:
                 return None

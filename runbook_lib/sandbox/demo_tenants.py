@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +62,11 @@ class Customer:
         return f"Acme SCIM ({self.name})"
 
 
-def build_world(seed: int, *, auth0_domain: str, extra_tenants: int = 0) -> World:
-    """Return a world with the demo tenants, `extra_tenants` more like `fresh`, and some things that are nobody's business."""
+def build_world(seed: int, *, auth0_domain: str, extra_tenants: int = 0, names: Iterable[str] | None = None) -> World:
+    """Return a world with the demo tenants, `extra_tenants` more like `fresh`, and some things that are nobody's business.
+
+    `names` are the demo tenants wanted, all of them by default.
+    """
     ids, clock = Ids(seed), Clock()
     auth0 = Auth0Tenant(auth0_domain, "acme")
     world = World(auth0, {}, ids, clock)
@@ -72,8 +75,8 @@ def build_world(seed: int, *, auth0_domain: str, extra_tenants: int = 0) -> Worl
     without = tuple(scope for scope in AUTH0_SCOPES if scope != "read:connections_options")
     auth0.clients[too_little] = Auth0Client(too_little, ids.base64url(48), without, "Without options")
     _bystanders(world)
-    for name, finish in DEMO.items():
-        finish(_fresh(world, name))
+    for name in DEMO if names is None else names:
+        DEMO[name](_fresh(world, name))
     for number in range(1, extra_tenants + 1):
         _fresh(world, f"tenant-{number:04d}")
     return world

@@ -44,7 +44,8 @@ class InProcessAdapter(BaseAdapter):
             raise requests.exceptions.ChunkedEncodingError("sandbox: truncate")
         answer = requests.Response()
         answer.status_code = delivery.answer.status
-        answer.headers.update({"Content-Type": delivery.answer.content_type, **delivery.answer.headers})
+        date = self._simulation.world.clock.http_date()
+        answer.headers.update({"Date": date, "Content-Type": delivery.answer.content_type, **delivery.answer.headers})
         answer.raw = io.BytesIO(content)
         answer.url = request.url or ""
         answer.request = request

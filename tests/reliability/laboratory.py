@@ -1,0 +1,312 @@
+"""A whole tenant in memory, runs that break at any request, and a judge that believes only the sandbox's state and history."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from runbook_lib.errors import RunbookError
+from runbook_lib.http import open_session
+from runbook_lib.sandbox.auth0.routes import new_token
+from runbook_lib.sandbox.demo_tenants import build_world
+from runbook_lib.sandbox.in_process import InProcessAdapter
+from runbook_lib.sandbox.server import simulate
+from runbook_lib.sandbox.simulation import KINDS, Fault
+from runbook_lib.session import Machine, Session
+from runbook_lib.settings import RunMode, TenantSettings
+from runbook_lib.steps import STEPS
+
+SERVICES = {"localhost:1": "auth0", "localhost:2": "login", "localhost:3": "graph"}
+TARGET_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+WORK_EMAIL = 'emails[type eq "work"].value'
+SCOPES = ["delete:users", "get:users", "patch:users"]
+KILLS = ("kill_before", "kill_after")
+ALL_KINDS = (*KINDS, *KILLS)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this line happens, no handler, no clean-up."""
+
+
+class _Wire(InProcessAdapter):
+    """Carries the tool's own requests, and kills it before or after one of them."""
+
+    def __init__(self, laboratory: Laboratory) -> None:
+        super().__init__(laboratory.simulation, SERVICES)
+        self._laboratory = laboratory
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        kill = self._laboratory.next_kill()
+        if kill == "kill_before":
+            raise Killed
+        answer = super().send(request)
+        if kill == "kill_after":
+            raise Killed
+        return answer
+
+
+@dataclass
+class Outcome:
+    """How a run ended: a status of the report, or `killed`; `writes` are the requests of the tool that may change something."""
+
+    status: str
+    about: str
+    writes: list[str]
+    requests: int
+
+
+@dataclass
+class Laboratory:
+    """One tenant. `furnish` makes a customer of whom much exists already and must survive."""
+
+    folder: Path
+    furnished: bool = False
+    machine_name: str = "here"
+    kills: dict[int, str] = field(default_factory=dict)
+    sent: int = 0
+    early_starts: list[str] = field(default_factory=list)
+    runs: int = 0
+    elapsed_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.name = "half-done" if self.furnished else "fresh"
+        self.world = build_world(7, auth0_domain="localhost:1", names=[self.name])
+        self.simulation = simulate(self.world)
+        self.world.scim_session = self._entra_session
+        self.entra = next(iter(self.world.entra.values()))
+        self.connection = next(c for c in self.world.auth0.connections.values() if c["strategy"] == "waad")
+        if self.furnished:
+            self._furnish()
+        self.before = copy.deepcopy((self.connection, self._schemas(), self._mapping_rows()))
+        self.foreign_tokens = {token["token_id"] for token in self._tokens()}
+        self._watch_starts()
+        self.settings = self._settings()
+
+    # The world ---------------------------------------------------------------------------------------------------------
+
+    def _entra_session(self) -> requests.Session:
+        session = requests.Session()
+        session.mount("https://", InProcessAdapter(self.simulation, SERVICES))
+        return session
+
+    def _furnish(self) -> None:
+        """Make what somebody else set up: a token in use, 40 mapping rows, a deletion guard, an edited mapping, more options."""
+        provisioning = self.world.auth0.provisioning[self.connection["id"]]
+        document, text = new_token(self.world, ["get:users"], None)
+        provisioning.tokens.append(document)
+        provisioning.token_values[document["token_id"]] = text
+        rows = provisioning.configuration["mapping"]
+        rows += [{"scim": f"urn:example:{n}", "auth0": f"app_metadata.own_{n}"} for n in range(40 - len(rows))]
+        options = self.connection["options"]
+        options |= {f"x_key_{n}": {"deep": [n, None, {"é": False}]} for n in range(25 - len(options))}
+        options["set_user_root_attributes"] = "on_first_login"
+        [saved] = [p for p in self.entra.provisioning.values() if p.jobs]
+        guard = {"Enabled": True, "Recipients": "it@example.com", "DeleteThresholdEnabled": True, "DeleteThresholdValue": 14}
+        saved.secrets = {"SyncNotificationSettings": json.dumps(guard), "SkipOutOfScopeDeletions": "True"}
+        mapping = user_mapping(next(iter(saved.schemas.values())))
+        row = next(row for row in mapping["attributeMappings"] if row["targetAttributeName"] == "title")
+        row["source"] = {"expression": "[department]", "name": "department", "type": "Attribute", "parameters": []}
+        self.entra.assignments = [a for a in self.entra.assignments if a["principalType"] != "Group" or a["resourceId"] == self._oidc()]
+
+    def _oidc(self) -> str:
+        client_id = self.connection["options"]["client_id"]
+        return next(p["id"] for p in self.entra.service_principals.values() if p["appId"] == client_id)
+
+    def _tokens(self) -> list[dict[str, Any]]:
+        found = self.world.auth0.provisioning.get(self.connection["id"])
+        return found.tokens if found else []
+
+    def _mapping_rows(self) -> Any:
+        found = self.world.auth0.provisioning.get(self.connection["id"])
+        return found.configuration["mapping"] if found else None
+
+    def _schemas(self) -> Any:
+        return [schema for p in self.entra.provisioning.values() for schema in p.schemas.values()]
+
+    def applications(self) -> list[dict[str, Any]]:
+        return [p for p in self.entra.service_principals.values() if p["displayName"] == self.settings.scim_app_name]
+
+    def _settings(self) -> TenantSettings:
+        client = next(c for c in self.world.auth0.clients.values() if "read:connections_options" in c.scopes)
+        application = next(c for c in self.entra.clients.values() if not c.is_public_client)
+        for name, text in (("auth0", client.client_secret), ("entra", application.client_secret)):
+            (self.folder / name).write_text(text)
+        (self.folder / "ca.pem").touch()
+        ready = {"auth0_domain": "localhost:1", "authority": "https://localhost:2", "graph": "https://localhost:3/v1.0"}
+        (self.folder / "ready.json").write_text(json.dumps({**ready, "ca_bundle": str(self.folder / "ca.pem")}))
+        return TenantSettings.from_parameters(
+            {
+                "name": self.name,
+                "auth0_domain": "localhost:1",
+                "auth0_connection": self.connection["name"],
+                "auth0_client_id": client.client_id,
+                "auth0_client_secret": f"file:{self.folder / 'auth0'}",
+                "entra_tenant": self.entra.id,
+                "entra_client_id": application.client_id,
+                "entra_client_secret": f"file:{self.folder / 'entra'}",
+                "cloud": f"sandbox:{self.folder / 'ready.json'}",
+                "scim_app_name": f"Acme SCIM ({self.name})",
+                "test_user": next(iter(self.entra.users.values()))["userPrincipalName"],
+            }
+        )
+
+    # Runs --------------------------------------------------------------------------------------------------------------
+
+    def next_kill(self) -> str:
+        self.sent += 1
+        return self.kills.get(self.sent, "")
+
+    def break_at(self, number: int, kind: str) -> None:
+        """Let the `number`-th request from now on go wrong: of all services, or of the tool's own for a kill."""
+        if kind in KILLS:
+            self.kills[self.sent + number] = kind
+        else:
+            self.simulation.faults.append(Fault("*", "*", "*", number, kind))
+
+    def mend(self) -> None:
+        self.kills.clear()
+        self.simulation.faults.clear()
+
+    def machine(self, name: str = "here") -> Machine:
+        def open_http(_ca_bundle: str | None, session: requests.Session | None = None) -> requests.Session:
+            opened = open_session(None, session)
+            opened.trust_env = False
+            opened.mount("https://", _Wire(self))
+            return opened
+
+        def sleep(seconds: float) -> None:
+            self.elapsed_s += seconds
+            self.world.clock.advance(seconds)
+
+        locks = self.folder / f"locks-{name}"
+        locks.mkdir(exist_ok=True)
+        start = datetime(2026, 6, 1, tzinfo=UTC)
+        return Machine(
+            open_http=open_http,
+            sleep=sleep,
+            now=lambda: start + timedelta(seconds=self.elapsed_s + self.sent * 0.01),
+            clock=lambda: self.elapsed_s + self.sent * 0.01,
+            name=name,
+            locks=locks,
+        )
+
+    def run(self, mode: str = "apply", *, machine: str = "here") -> Outcome:
+        """Run all steps in a folder of its own beside those of earlier runs."""
+        self.runs += 1
+        at = len(self.simulation.history)
+        out = self.folder / f"outputs-{machine}" / f"run-{self.runs:03d}" / self.name
+        session: Session | None = None
+        try:
+            session = Session(self.settings, mode=RunMode(mode), out=out, machine=self.machine(machine))
+            for step in STEPS:
+                session.do(step.number)
+            status, about = session.finish()
+        except Killed:
+            status, about = "killed", ""
+            if session is not None:
+                session.lock.free()  # as the end of the process does
+        except RunbookError as stopped:
+            status, about = "stopped", str(stopped)
+        return Outcome(status, about, self.writes(at), len(self.simulation.history) - at)
+
+    def writes(self, since: int = 0) -> list[str]:
+        return [
+            f"{entry['method']} {entry['path']}"
+            for entry in self.simulation.history[since:]
+            if entry["method"] != "GET"
+            and entry["service"] in ("auth0", "graph")
+            and not entry["path"].endswith(("/oauth/token", "/$batch", "/validateCredentials"))
+        ]
+
+    # The judge ---------------------------------------------------------------------------------------------------------
+
+    def _watch_starts(self) -> None:
+        handler = self.simulation._routed
+
+        def watched(call: Any) -> Any:
+            if call.method == "POST" and call.path.endswith("/start"):
+                self.early_starts += self.wrongs(before_start=True)
+            return handler(call)
+
+        self.simulation._routed = watched  # type: ignore[method-assign]
+
+    def wrongs(self, *, before_start: bool = False) -> list[str]:
+        """Return what differs from the one right end state; nothing else counts, least of all the tool's report."""
+        connection, schemas, mapping_rows = self.before
+        found: list[str] = []
+        wanted = {key: value for key, value in connection["options"].items() if key != "set_user_root_attributes"}
+        wanted |= {"userid_attribute": "sub", "useCommonEndpoint": False, "waad_common_endpoint": False}
+        found += [f"option {key}" for key in {**wanted, **self.connection["options"]} if wanted.get(key, 0) != self.connection["options"].get(key, 0)]
+        found += [f"connection {key}" for key, value in connection.items() if key != "options" and self.connection.get(key) != value]
+        provisioning = self.world.auth0.provisioning.get(self.connection["id"])
+        if provisioning is None:
+            return [*found, "no SCIM configuration"]
+        found += ["user id attribute"] * (provisioning.configuration["user_id_attribute"] != "externalId")
+        found += ["SCIM mapping"] * (mapping_rows is not None and provisioning.configuration["mapping"] != mapping_rows)
+        tokens = {token["token_id"]: sorted(token["scopes"]) for token in provisioning.tokens}
+        found += ["foreign token gone"] * (not self.foreign_tokens <= set(tokens))
+        own = {token_id: scopes for token_id, scopes in tokens.items() if token_id not in self.foreign_tokens}
+        found += [f"{len(own)} own tokens"] * (len(own) != 1)
+        found += ["token scopes"] * any(scopes != SCOPES for scopes in own.values())
+        applications = self.applications()
+        if len(applications) != 1:
+            return [*found, f"{len(applications)} applications"]
+        return found + self._entra_wrongs(applications[0]["id"], set(own), schemas, before_start=before_start)
+
+    def _entra_wrongs(self, application: str, own: set[str], schemas: Any, *, before_start: bool) -> list[str]:
+        saved = self.entra.provisioning.get(application)
+        if saved is None or len(saved.jobs) != 1:
+            return [f"{len(saved.jobs) if saved else 0} jobs"]
+        [job] = saved.jobs.values()
+        access = {a["principalId"] for a in self.entra.assignments if a["resourceId"] == self._oidc()}
+        assigned = {a["principalId"] for a in self.entra.assignments if a["resourceId"] == application}
+        found = ["assignments"] * (assigned != access)
+        token = saved.secrets.get("SecretToken", "")
+        found += ["saved token is not ours"] * (token.partition(".")[0] not in own)
+        found += ["tenant URL"] * (not saved.secrets.get("BaseAddress", "").endswith(f"{self.connection['id']}/?aadOptscim062020"))
+        guard = json.loads(saved.secrets.get("SyncNotificationSettings", "{}"))
+        limit = 14 if self.furnished else 20
+        found += ["deletion guard"] * ((guard.get("DeleteThresholdEnabled"), guard.get("DeleteThresholdValue")) != (True, limit))
+        found += ["recipients"] * (self.furnished and guard.get("Recipients") != "it@example.com")
+        found += ["another saved key"] * (self.furnished and saved.secrets.get("SkipOutOfScopeDeletions") != "True")
+        found += ["sync all"] * (saved.secrets.get("SyncAll") != "false")
+        found += _schema_wrongs(saved.schemas[job["id"]], schemas[0] if schemas else None)
+        person = self.entra.users[next(iter(self.entra.users))]
+        profiles = [u for u in self.world.auth0.users.values() if u.get("email") == person["mail"].lower()]
+        linked = [u.get("app_metadata", {}).get("external_id") for u in profiles]
+        found += ["test user"] * (linked != [person["id"]] or bool(profiles[0].get("blocked")))
+        found += ["quarantine"] * (job["status"]["quarantine"] is not None)
+        if not before_start:
+            found += ["not started"] * (job["schedule"]["state"] != "Active")
+        return found
+
+
+def user_mapping(schema: dict[str, Any]) -> dict[str, Any]:
+    return next(m for rule in schema["synchronizationRules"] for m in rule["objectMappings"] if m["targetObjectName"] == TARGET_USER)
+
+
+def _schema_wrongs(schema: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
+    mapping = user_mapping(schema)
+    rows = {row["targetAttributeName"]: row for row in mapping["attributeMappings"]}
+    found = ["Create is on"] * (mapping["flowTypes"] != "Update,Delete")
+    found += ["externalId"] * (rows["externalId"]["source"]["expression"] != "[objectId]")
+    found += ["work email"] * (rows[WORK_EMAIL]["matchingPriority"] != 2)
+    if before is not None:
+        after, wanted = copy.deepcopy(schema), copy.deepcopy(before)
+        for document in (after, wanted):
+            document.pop("version", None)
+            own = user_mapping(document)
+            own["flowTypes"] = ""
+            for row in own["attributeMappings"]:
+                if row["targetAttributeName"] == "externalId":
+                    row["source"] = {}
+                if row["targetAttributeName"] == WORK_EMAIL:
+                    row["matchingPriority"] = 0
+        found += ["schema outside the edits"] * (after != wanted)
+    return found
