@@ -92,14 +92,16 @@ class Engine:
         self._now = now
         self._on_result = on_result
         self._steps = {step.number: step for step in STEPS}
-        self._held_back = ""
+        self._held_by: StepResult | None = None
         self._is_surveyed = False
         self.results: dict[str, StepResult] = {}
 
     def do(self, number: str) -> StepResult:
         """Carry out one step as far as the mode allows and return its result. Errors of the services become results."""
         step = self._steps[number]
-        if stopped := self._stopped():
+        if self._held_by is not None and self._held_by.step == number:
+            result = self._held_by
+        elif stopped := self._stopped():
             result = self._result(step, "SKIPPED", reason=f"not reached: step {stopped} did not succeed")
         else:
             result = self.plan(step)
@@ -113,7 +115,7 @@ class Engine:
         Everything is read again first: the person may have mended in a console what held the writes back.
         """
         self._view.forget()
-        self._is_surveyed, self._held_back = False, ""
+        self._is_surveyed, self._held_by = False, None
         return self._keep(self.apply(self._steps[number]))
 
     def _stopped(self) -> str:
@@ -211,9 +213,12 @@ class Engine:
 
     def apply(self, step: Step) -> StepResult:
         """Carry out a step's changes and prove them by planning again. Writes nothing while any step is blocked."""
-        if held := self.survey():
+        if (held_by := self.survey()) is not None:
+            if held_by.step == step.number:
+                return held_by
             planned = self.plan(step)
-            return replace(planned, status="SKIPPED" if planned.status == "PLANNED" else planned.status, reason=held)
+            reason = f"Held back: step {held_by.step} is {held_by.status.lower()} ({held_by.reason})"
+            return replace(planned, status="SKIPPED" if planned.status == "PLANNED" else planned.status, reason=reason)
         try:
             return self._converged(step)
         except StepWaits as waits:
@@ -222,16 +227,15 @@ class Engine:
         except RunbookError as error:
             return self._from_error(step, error)
 
-    def survey(self) -> str:
-        """Plan every step once before the first write; return why nothing may be written, empty when all is well."""
+    def survey(self) -> StepResult | None:
+        """Plan every step once before the first write; return the result because of which nothing may be written, or None."""
         if not self._is_surveyed:
             self._is_surveyed = True
-            for step in STEPS:
-                result = self.plan(step)
-                if result.status in ("BLOCKED", "FAILED"):
-                    self._held_back = f"Held back: step {step.number} is {result.status.lower()} ({result.reason})"
-                    break
-        return self._held_back
+            planned = (self.plan(step) for step in STEPS)
+            self._held_by = next((result for result in planned if result.status in ("BLOCKED", "FAILED")), None)
+            if self._held_by is not None:
+                self._keep(self._held_by)
+        return self._held_by
 
     def _converged(self, step: Step) -> StepResult:
         """Apply and plan again until nothing is left."""
@@ -264,12 +268,11 @@ class Engine:
         plan = self._planned(step)
         if plan.changes and self._view.stale(JUST_READ_S, *_stale(step)):
             plan = self._planned(step)
-        doubts = self._view.memory.doubted(step.number)
-        return self._looked_for(step, plan, doubts) if doubts and any(c.replicates for c in plan.changes) else plan
+        lately = self._view.memory.made_lately(step.number, self._now())
+        return self._looked_for(step, plan, lately) if lately and any(c.replicates for c in plan.changes) else plan
 
-    def _looked_for(self, step: Step, plan: Plan, doubts: tuple[Doubt, ...]) -> Plan:
-        """Look for what an earlier run may have made until it shows, or the time that replication takes is over."""
-        latest = max(doubt.time for doubt in doubts)
+    def _looked_for(self, step: Step, plan: Plan, latest: datetime) -> Plan:
+        """Look for what an earlier run made, or may have made, until it shows or the time that replication takes is over."""
         for look, wait in enumerate(self._pace.waits(), start=1):
             if look >= LOOKS and (self._now() - latest).total_seconds() > self._pace.total_s:
                 break
@@ -311,15 +314,20 @@ class Engine:
             before=list(change.before),
             undo=change.undo,
         )
+        is_accepted = False
         try:
             answer = self._sent(change.request)
             made = change.receive(answer) if change.receive else {}
+            is_accepted = True
+            if change.proof is not None:
+                self._proven(change.proof)
         except (ApiError, TransportError) as error:
-            in_doubt = error.ambiguous if isinstance(error, TransportError) else error.status >= 500
+            in_doubt = is_accepted or (error.ambiguous if isinstance(error, TransportError) else error.status >= 500)
             self._journal.write("outcome", of=number, **about, result="unknown" if in_doubt else "refused", error=str(error))
-            if not in_doubt:
+            if in_doubt:
+                self._view.memory.doubts += (doubt,)
+            if is_accepted or not in_doubt:
                 raise
-            self._view.memory.doubts += (doubt,)
             return False
         except VerificationFailed as failed:
             self._journal.write("outcome", of=number, **about, result="refused", error=str(failed))
@@ -329,8 +337,6 @@ class Engine:
         self._journal.write("outcome", of=number, **about, result="applied", made=made)
         self._view.memory.made_at |= dict.fromkeys(made.values(), self._now())
         self._settle_known(doubt)
-        if change.proof is not None:
-            self._proven(change.proof)
         return True
 
     # The claim on the enterprise application ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -44,33 +44,44 @@ T = TypeVar("T")
 class Memory:
     """What must survive from one step to the next and can be read nowhere: the text of a new SCIM token, until 3.6.
 
-    The rest comes from journals: `own_token_ids` are the SCIM tokens this tool made, `saved_token_id` the one of them that
-    Entra was given last, `doubts` the writes whose outcome nobody knows, `made_at` when this tool made what has such an id.
-    `claimed_id` is the enterprise application that this run has claimed.
+    The rest comes from journals: `own_token_ids` are the SCIM tokens this tool made, `given_token_ids` those of them that it
+    sent to Entra, the latest last; `doubts` the writes whose outcome nobody knows, `made_at` when this tool made what has such
+    an id, `earlier` when an earlier run made the object of a step. `claimed_id` is the application that this run has claimed.
     """
 
     scim_token: Secret | None = None
     scim_token_id: str = ""
     own_token_ids: frozenset[str] = frozenset()
-    saved_token_id: str = ""
+    given_token_ids: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     made_at: dict[str, datetime] = field(default_factory=dict)
+    earlier: dict[str, datetime] = field(default_factory=dict)
     claimed_id: str = ""
 
     @classmethod
     def of(cls, past: Past) -> Memory:
         """Return what the journals of earlier runs tell."""
-        saved = past.made.get("saved_token", ("",))
         return cls(
             own_token_ids=frozenset(past.made.get("token", ())),
-            saved_token_id=saved[-1],
+            given_token_ids=past.given_tokens,
             doubts=past.doubts,
             made_at=dict(past.made_at),
+            earlier={
+                step: past.made_at[past.made[kind][-1]]
+                for step, kind in (("3.2", "service_principal"), ("3.4", "job"))
+                if past.made.get(kind)
+            },
         )
 
     def doubted(self, step: str) -> tuple[Doubt, ...]:
         """Return the open doubts about a step's writes."""
         return tuple(doubt for doubt in self.doubts if doubt.step == step)
+
+    def made_lately(self, step: str, now: datetime) -> datetime | None:
+        """Return when an earlier run last made, or may have made, what a step makes: within an hour, or in doubt; else None."""
+        times = [doubt.time for doubt in self.doubted(step)]
+        times += [time for time in (self.earlier.get(step),) if time and now - time < timedelta(hours=1)]
+        return max(times, default=None)
 
 
 @dataclass

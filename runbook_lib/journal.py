@@ -121,11 +121,15 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Past:
-    """What earlier runs of a tenant left behind: ids of what they made, by kind and oldest first, and open doubts."""
+    """What earlier runs of a tenant left behind: ids of what they made, by kind and oldest first, and open doubts.
+
+    `given_tokens` are the ids of the SCIM tokens that were sent to Entra, the latest last, whether or not it took them.
+    """
 
     made: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     made_at: Mapping[str, datetime] = field(default_factory=dict)
     doubts: tuple[Doubt, ...] = ()
+    given_tokens: tuple[str, ...] = ()
 
 
 def past_of(journals: Iterable[Path]) -> Past:
@@ -133,10 +137,12 @@ def past_of(journals: Iterable[Path]) -> Past:
     made: dict[str, list[str]] = {}
     made_at: dict[str, datetime] = {}
     open_intents: dict[tuple[Path, int], Doubt] = {}
+    given: list[str] = []
     events = [(path, event) for path in journals for event in read_events(path)]
     for path, event in sorted(events, key=lambda entry: str(entry[1]["time"])):
         if event["event"] == "intent":
             open_intents[path, int(event["n"])] = _doubt(event)
+            given += [token for token in ((event.get("undo") or {}).get("token"),) if token]
         elif event["event"] == "outcome" and event["result"] != "unknown":
             open_intents.pop((path, int(event["of"])), None)
             for kind, value in (event.get("made") or {}).items():
@@ -145,7 +151,7 @@ def past_of(journals: Iterable[Path]) -> Past:
         if event["event"] == "settled" or (event["event"] == "outcome" and event["result"] == "applied"):
             same = (event["step"], event["request"])  # sent again and known now, or looked for in vain
             open_intents = {key: doubt for key, doubt in open_intents.items() if (doubt.step, doubt.request) != same}
-    return Past({kind: tuple(ids) for kind, ids in made.items()}, made_at, tuple(open_intents.values()))
+    return Past({kind: tuple(ids) for kind, ids in made.items()}, made_at, tuple(open_intents.values()), tuple(given))
 
 
 def _doubt(event: Event) -> Doubt:

@@ -65,6 +65,9 @@ def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     for status, word in (("FAILED", "failed"), ("BLOCKED", "blocked")):
         if bad := next((row for row in found if row["status"] == status), None):
             return word, f"{bad['step']}: {bad['reason']}"
+    # Only 4.3 is ever skipped by choice; anything else was not reached, whatever became of the row that says why.
+    if skipped := next((row for row in found if row["status"] == "SKIPPED" and row["step"] != "4.3"), None):
+        return "failed", f"{skipped['step']}: {skipped['reason']}"
     planned = [row["step"] for row in found if row["status"] == "PLANNED"]
     if planned:
         return "pending", f"{len(planned)} steps would change something"

@@ -84,14 +84,21 @@ def entra_holds_a_token(
     )
 
 
-def orphans(tokens: tuple[ScimToken, ...], memory: Memory) -> tuple[ScimToken, ...]:
+def orphans(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedCredentials) -> tuple[ScimToken, ...]:
     """Return the tokens that this tool made and that serve nobody: their text is lost, or another has taken their place.
 
-    Not the one in this session's memory, and not the one that Entra was given last.
+    Never the one in this session's memory, nor one that Entra may be using. Of the tokens it was given, that is the one used
+    last, for saving a token ends with a test of what is saved; while nobody knows whether it took the latest, the earlier ones.
     """
-    kept = {memory.saved_token_id, memory.scim_token_id if memory.scim_token is not None else memory.saved_token_id}
-    lost = {token.token_id for doubt in memory.doubted("2.2") for token in _of_lost_answer(tokens, doubt)}
-    return tuple(token for token in tokens if token.token_id in (memory.own_token_ids | lost) - kept)
+    ours = memory.own_token_ids | {token.token_id for doubt in memory.doubted("2.2") for token in _of_lost_answer(tokens, doubt)}
+    if memory.scim_token is not None:
+        ours -= {memory.scim_token_id}
+    given = [token for token in tokens if token.token_id in memory.given_token_ids] if saved.holds_token else []
+    if memory.doubted("3.6"):
+        serving = [token for token in given if token.token_id != memory.given_token_ids[-1]]
+    else:
+        serving = sorted(given, key=lambda token: token.last_used_at or "")[-1:]
+    return tuple(token for token in tokens if token.token_id in ours and token not in serving)
 
 
 def _of_lost_answer(tokens: tuple[ScimToken, ...], doubt: Doubt) -> tuple[ScimToken, ...]:

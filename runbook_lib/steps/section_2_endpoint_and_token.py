@@ -49,7 +49,7 @@ def generate_token(
     """
     yield from _token_table(tokens or ())
     where = f"SCIM tokens of {connection.name}"
-    for orphan in orphans(tokens or (), memory):
+    for orphan in orphans(tokens or (), memory, saved):
         gone = Diff(where, orphan.token_id, "made by an earlier run, of no use to anybody", "deleted")
         yield Change(where, (gone,), delete_scim_token(connection.id, orphan.token_id))
     if memory.scim_token is not None and memory.scim_token_id in {token.token_id for token in tokens or ()}:
@@ -63,15 +63,15 @@ def generate_token(
     diff = Diff(where, "new token", "", f"{', '.join(SCIM_TOKEN_SCOPES)}; {lifetime}")
     if tokens is None:
         raise StepWaits("1.3", "The SCIM configuration that a token belongs to", (diff,))
-    _refuse_a_third(tokens, memory)
+    _refuse_a_third(tokens, memory, saved)
     request = post_scim_token(connection.id, SCIM_TOKEN_SCOPES, settings.token_lifetime_s)
     there = tuple(token.token_id for token in tokens)
     undo = {"kind": "token", "connection": connection.id}
     yield Change(diff.on, (diff,), request, receive=_keep(memory), before=there, undo=undo)
 
 
-def _refuse_a_third(tokens: tuple[ScimToken, ...], memory: Memory) -> None:
-    useless = orphans(tokens, memory)
+def _refuse_a_third(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedCredentials) -> None:
+    useless = orphans(tokens, memory, saved)
     left = [token for token in tokens if token not in useless]
     if len(left) >= SCIM_TOKEN_LIMIT:
         named = "; ".join(

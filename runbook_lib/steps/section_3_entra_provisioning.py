@@ -262,7 +262,7 @@ def save_credentials(
     if memory.scim_token is not None or not saved.holds_token:
         diffs = (*diffs, Diff(ON, "Secret Token", "saved" if saved.holds_token else "", "the token of step 2.2"))
     if not diffs:
-        yield from _superseded(connection, orphans(tokens or (), memory))
+        yield from _superseded(connection, orphans(tokens or (), memory, saved))
         yield Finding("Tenant URL, token and deletion guard are saved.")
         return
     if principal is None or job is None:
@@ -282,7 +282,12 @@ def save_credentials(
         proof=graph.validate_credentials(principal.id, job.id),
         receive=_forget(memory, token),
         confirm=lambda after: lost({"others": others, "guard": wanted}, _kept_credentials(after, others)),
-        undo={"kind": "credentials", "service_principal": principal.id, "before": _without_secrets(saved)},
+        undo={
+            "kind": "credentials",
+            "service_principal": principal.id,
+            "token": memory.scim_token_id,
+            "before": dict(saved.values),  # the sensitive ones read as `*`
+        },
     )
 
 
@@ -299,11 +304,6 @@ def _kept_credentials(after: SavedCredentials, others: dict[str, str]) -> Json:
     return {"others": {key: after.values.get(key) for key in others}, "guard": after.notification_settings}
 
 
-def _without_secrets(saved: SavedCredentials) -> dict[str, str]:
-    """Return what was saved, the sensitive values as the service shows them: `*`."""
-    return dict(saved.values)
-
-
 def _superseded(connection: Connection, useless: tuple[ScimToken, ...]) -> Iterator[Yield]:
     for token in useless:
         gone = Diff(f"SCIM tokens of {connection.name}", token.token_id, "made by this tool, replaced since", "deleted")
@@ -316,8 +316,8 @@ def _forget(memory: Memory, token: Secret) -> Callable[[Response], dict[str, str
     def receive(_answer: Response) -> dict[str, str]:
         if memory.scim_token == token:
             memory.scim_token = None
-            memory.saved_token_id = memory.scim_token_id
-        return {"saved_token": memory.saved_token_id}
+            memory.given_token_ids += (memory.scim_token_id,)
+        return {"saved_token": memory.scim_token_id}
 
     return receive
 

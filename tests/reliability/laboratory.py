@@ -18,6 +18,7 @@ from runbook_lib.sandbox.demo_tenants import build_world
 from runbook_lib.sandbox.in_process import InProcessAdapter
 from runbook_lib.sandbox.server import simulate
 from runbook_lib.sandbox.simulation import KINDS, Fault
+from runbook_lib.sandbox.world import EntraTenant
 from runbook_lib.session import Machine, Session
 from runbook_lib.settings import RunMode, TenantSettings
 from runbook_lib.steps import STEPS
@@ -79,14 +80,22 @@ class Laboratory:
         self.world = build_world(7, auth0_domain="localhost:1", names=[self.name])
         self.simulation = simulate(self.world)
         self.world.scim_session = self._entra_session
-        self.entra = next(iter(self.world.entra.values()))
-        self.connection = next(c for c in self.world.auth0.connections.values() if c["strategy"] == "waad")
         if self.furnished:
             self._furnish()
         self.before = copy.deepcopy((self.connection, self._schemas(), self._mapping_rows()))
         self.foreign_tokens = {token["token_id"] for token in self._tokens()}
         self._watch_starts()
         self.settings = self._settings()
+
+    @property
+    def entra(self) -> EntraTenant:
+        """The customer's Entra tenant; a lost write puts other objects in its place."""
+        return next(iter(self.world.entra.values()))
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """The customer's connection."""
+        return next(c for c in self.world.auth0.connections.values() if c["strategy"] == "waad")
 
     # The world ---------------------------------------------------------------------------------------------------------
 
@@ -112,7 +121,9 @@ class Laboratory:
         mapping = user_mapping(next(iter(saved.schemas.values())))
         row = next(row for row in mapping["attributeMappings"] if row["targetAttributeName"] == "title")
         row["source"] = {"expression": "[department]", "name": "department", "type": "Attribute", "parameters": []}
-        self.entra.assignments = [a for a in self.entra.assignments if a["principalType"] != "Group" or a["resourceId"] == self._oidc()]
+        self.entra.assignments = [
+            a for a in self.entra.assignments if a["principalType"] != "Group" or a["resourceId"] == self._oidc()
+        ]
 
     def _oidc(self) -> str:
         client_id = self.connection["options"]["client_id"]
@@ -242,8 +253,14 @@ class Laboratory:
         found: list[str] = []
         wanted = {key: value for key, value in connection["options"].items() if key != "set_user_root_attributes"}
         wanted |= {"userid_attribute": "sub", "useCommonEndpoint": False, "waad_common_endpoint": False}
-        found += [f"option {key}" for key in {**wanted, **self.connection["options"]} if wanted.get(key, 0) != self.connection["options"].get(key, 0)]
-        found += [f"connection {key}" for key, value in connection.items() if key != "options" and self.connection.get(key) != value]
+        found += [
+            f"option {key}"
+            for key in {**wanted, **self.connection["options"]}
+            if wanted.get(key, 0) != self.connection["options"].get(key, 0)
+        ]
+        found += [
+            f"connection {key}" for key, value in connection.items() if key != "options" and self.connection.get(key) != value
+        ]
         provisioning = self.world.auth0.provisioning.get(self.connection["id"])
         if provisioning is None:
             return [*found, "no SCIM configuration"]
@@ -269,7 +286,9 @@ class Laboratory:
         found = ["assignments"] * (assigned != access)
         token = saved.secrets.get("SecretToken", "")
         found += ["saved token is not ours"] * (token.partition(".")[0] not in own)
-        found += ["tenant URL"] * (not saved.secrets.get("BaseAddress", "").endswith(f"{self.connection['id']}/?aadOptscim062020"))
+        found += ["tenant URL"] * (
+            not saved.secrets.get("BaseAddress", "").endswith(f"{self.connection['id']}/?aadOptscim062020")
+        )
         guard = json.loads(saved.secrets.get("SyncNotificationSettings", "{}"))
         limit = 14 if self.furnished else 20
         found += ["deletion guard"] * ((guard.get("DeleteThresholdEnabled"), guard.get("DeleteThresholdValue")) != (True, limit))
@@ -288,7 +307,9 @@ class Laboratory:
 
 
 def user_mapping(schema: dict[str, Any]) -> dict[str, Any]:
-    return next(m for rule in schema["synchronizationRules"] for m in rule["objectMappings"] if m["targetObjectName"] == TARGET_USER)
+    return next(
+        m for rule in schema["synchronizationRules"] for m in rule["objectMappings"] if m["targetObjectName"] == TARGET_USER
+    )
 
 
 def _schema_wrongs(schema: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
