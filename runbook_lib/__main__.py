@@ -16,7 +16,7 @@ import click
 from runbook_lib import __version__
 
 EPILOG = """Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing sent; 3 blocked; 4 changes pending;
-130/143 interrupted."""
+5 another run holds a tenant; 130/143 interrupted."""
 
 
 @click.group(epilog=EPILOG)
@@ -202,6 +202,42 @@ def report(run_dir: Path) -> None:
     for outcome in outcomes:
         click.echo(f"{outcome.name:<24} {outcome.status:<12} {outcome.about}")
     sys.exit(exit_code(outcomes))
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--mode", type=click.Choice(["plan", "apply"]), default="plan", show_default=True, help="plan writes nothing.")
+@click.option("--only", metavar="NAME", multiple=True, help="Only this tenant; may be given again.")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+def undo(run_dir: Path, mode: str, only: tuple[str, ...], as_json: bool) -> None:
+    """Take back what one run made, in reverse: the job is stopped first. Says what cannot be undone.
+
+    Example: python -m runbook_lib undo outputs/20261124-101500-000000 --mode apply
+    """
+    from runbook_lib.batch.taking_back import undo_run
+    from runbook_lib.errors import SettingsError
+    from runbook_lib.report import EXIT_CODES, ICONS
+    from runbook_lib.settings import RunMode
+
+    try:
+        results = undo_run(run_dir, RunMode(mode), only, _say)
+    except SettingsError as wrong:
+        _say(str(wrong))
+        sys.exit(2)
+    if as_json:
+        click.echo(json.dumps(results, ensure_ascii=False))
+    else:
+        for result in results:
+            click.echo(f"\n{result['name']}: {result['status']}: {result['about']}")
+            for row in result["steps"]:
+                click.echo(
+                    f"  {ICONS[row['status']]} {row['status']:<10} {row['title']}. {row['reason']} {row['remedy']}".rstrip()
+                )
+                for diff in row["diffs"]:
+                    click.echo(f"      {diff['field']}: {diff['before'] or '(nothing)'} -> {diff['after'] or '(nothing)'}")
+        click.echo("\nNothing was written: add --mode apply to carry it out." if mode == "plan" else "")
+    codes = {EXIT_CODES[result["status"]] for result in results}
+    sys.exit(next((code for code in (1, 5, 3, 4) if code in codes), 0))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ class Change:
 
     For the journal: `before` are the ids that exist already, by which what a lost answer made is told apart; `undo` is JSON with
     what taking the change back needs, never a secret. `replicates`: what the request makes may stay unseen for minutes and would
-    be made twice by sending again, so that after a lost answer it is looked for until that time is over.
+    be made twice by sending again, so that after a lost answer it is looked for until that time is over. `stops`: it brings
+    things to a halt, and waits for no claim.
     """
 
     on: str
@@ -67,6 +68,7 @@ class Change:
     before: tuple[str, ...] = ()
     undo: Mapping[str, Any] | None = None
     replicates: bool = False
+    stops: bool = False
 
 
 def differences(on: str, now: dict[str, str], wanted: dict[str, str]) -> tuple[Diff, ...]:

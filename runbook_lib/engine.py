@@ -82,6 +82,7 @@ class Engine:
         pace: Pace,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        steps: tuple[Step, ...] = STEPS,
         on_result: Callable[[StepResult], None] = lambda result: None,
     ) -> None:
         self._view = view
@@ -91,7 +92,7 @@ class Engine:
         self._sleep = sleep
         self._now = now
         self._on_result = on_result
-        self._steps = {step.number: step for step in STEPS}
+        self._steps = {step.number: step for step in steps}
         self._held_by: StepResult | None = None
         self._is_surveyed = False
         self.results: dict[str, StepResult] = {}
@@ -231,7 +232,7 @@ class Engine:
         """Plan every step once before the first write; return the result because of which nothing may be written, or None."""
         if not self._is_surveyed:
             self._is_surveyed = True
-            planned = (self.plan(step) for step in STEPS)
+            planned = (self.plan(step) for step in self._steps.values())
             self._held_by = next((result for result in planned if result.status in ("BLOCKED", "FAILED")), None)
             if self._held_by is not None:
                 self._keep(self._held_by)
@@ -300,7 +301,7 @@ class Engine:
         """Send one change and return whether its outcome is known. Raises for a refusal."""
         if change.request is None:
             raise StepBlocked("This change has no request", "This is a defect of the runbook: please report it")
-        if change.request.service == "graph":
+        if change.request.service == "graph" and not change.stops:
             self._claim(is_start=step.number == "4.3")
         if change.rehearsal is not None:
             self._service(change.rehearsal).ask(change.rehearsal)

@@ -288,6 +288,13 @@ def graph_time(view: View) -> datetime:
 
 
 @fact
+def scim_application(view: View) -> Application | None:
+    """The app registration of the enterprise application for SCIM."""
+    principal = view.read(enterprise_application)
+    return view.graph.application(principal.app_id) if principal else None
+
+
+@fact
 def access(view: View) -> tuple[AppRoleAssignment, ...]:
     """Users and groups who have access to the sign-in application, each once; or those the settings name."""
     if view.settings.assign:

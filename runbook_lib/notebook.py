@@ -109,7 +109,11 @@ def open_session(*, mode: str = "", out: str = "", **parameters: str) -> Noteboo
     settings = TenantSettings.from_parameters({**given, **_extras(folder)}) if given else _sandbox_tenant()
     wanted = RunMode(mode) if mode else RunMode.PLAN if given else RunMode.APPLY
     session = Session(
-        settings, mode=RunMode.PLAN if is_interactive else wanted, out=folder, show=_say if is_interactive else None
+        settings,
+        mode=RunMode.PLAN if is_interactive else wanted,
+        out=folder,
+        show=_say if is_interactive else None,
+        is_page=is_interactive,
     )
     return NotebookSession(session, is_interactive=is_interactive)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from runbook_lib.journal import read_events
+from runbook_lib.journal import Event, read_events
 from runbook_lib.secret import scrubber
 
-EXIT_CODES = {"done": 0, "unchanged": 0, "failed": 1, "interrupted": 1, "blocked": 3, "pending": 4}
+EXIT_CODES = {"done": 0, "unchanged": 0, "failed": 1, "interrupted": 1, "blocked": 3, "pending": 4, "busy": 5}
 ICONS = {
     "UNCHANGED": "=",
     "PLANNED": "\u2026",
@@ -47,16 +47,25 @@ def tenant_status(journal: Path) -> tuple[str, str]:
 
     The status is done, unchanged, pending, blocked, failed or interrupted. A run without an end event was interrupted.
     """
-    if not journal.exists():
+    events = _last_run(journal)
+    if not events:
         return "interrupted", "did not start, run again"
-    events = list(read_events(journal))
-    start = max((n for n, event in enumerate(events) if event["event"] == "run"), default=0)
-    events = events[start:]
-    rows = {event["step"]: event for event in events if event["event"] == "result"}
     if not any(event["event"] == "end" for event in events):
         last = next((event["step"] for event in reversed(events) if "step" in event), "the start")
         return "interrupted", f"interrupted at {last}, run again"
-    return status_of(rows.values())
+    return status_of(rows_of(journal))
+
+
+def rows_of(journal: Path) -> list[dict[str, Any]]:
+    """Return the result rows of the last run in a journal, the latest of each step, in the order they first came."""
+    found = {event["step"]: event for event in _last_run(journal) if event["event"] == "result"}
+    return [{key: value for key, value in event.items() if key not in ("v", "n", "time", "event")} for event in found.values()]
+
+
+def _last_run(journal: Path) -> tuple[Event, ...]:
+    events = read_events(journal) if journal.exists() else ()
+    start = max((n for n, event in enumerate(events) if event["event"] == "run"), default=0)
+    return events[start:]
 
 
 def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
@@ -75,10 +84,12 @@ def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     return ("done", f"{len(changed)} steps changed something") if changed else ("unchanged", "nothing to do")
 
 
-def write_report(path: Path, *, tenant: str, mode: str, version: str, rows: list[dict[str, Any]], time: str) -> None:
-    """Write report.html: one file, no outside resources, every text escaped."""
+def write_report(
+    path: Path, *, tenant: str, mode: str, version: str, rows: list[dict[str, Any]], time: str, outcome: tuple[str, str]
+) -> None:
+    """Write report.html: one file, no outside resources, every text escaped. `outcome` is the status and what to know."""
     environment = Environment(loader=PackageLoader("runbook_lib", "templates"), autoescape=select_autoescape(default=True))
-    status, about = status_of(rows)
+    status, about = outcome
     page = environment.get_template("report.html.j2").render(
         tenant=tenant, mode=mode, version=version, rows=rows, time=time, icons=ICONS, status=status, about=about
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +23,10 @@ from runbook_lib.facts import Memory, View
 from runbook_lib.http import Deadline, Pace, Service, SignInSession, open_session
 from runbook_lib.journal import Journal, past_of
 from runbook_lib.lock import TenantLock
-from runbook_lib.report import status_of, write_report, write_results
+from runbook_lib.report import status_of, write_private, write_report, write_results
 from runbook_lib.settings import Cloud, RunMode, TenantSettings, lock_folder, resolve
 from runbook_lib.steps import STEPS
+from runbook_lib.undo import steps_to_undo
 
 SANDBOX_PACE = Pace(first_s=0.02, factor=1.5, cap_s=0.2, total_s=6.0)  # its delays are counted in requests, not in seconds
 
@@ -47,8 +50,10 @@ class Machine:
 class Session:
     """The steps of one tenant, and the files they leave in `out`. `show` gets messages for a person, such as a device code.
 
-    From the first line on it holds the tenant's lock on this machine, until `finish`. Raises `TenantBusy` when another has it,
-    `SettingsError`, `JournalFailed`.
+    With `is_undo` the steps are those that take back what the journal in `out` says was made; they leave files of their own.
+
+    It holds the tenant's lock on this machine until `finish`; on a page, which may stay open for days, for each action only.
+    Raises `TenantBusy` when another has it, `SettingsError`, `JournalFailed`.
     """
 
     def __init__(
@@ -59,26 +64,29 @@ class Session:
         out: Path,
         show: Callable[[str], None] | None = None,
         machine: Machine | None = None,
+        is_undo: bool = False,
+        is_page: bool = False,
     ) -> None:
-        self.settings, self.mode, self.out = settings, mode, out
+        self.settings, self.mode, self.out, self._is_undo = settings, mode, out, is_undo
         machine = machine or Machine()
         try:
             cloud = settings.find_cloud()
         except ValueError as missing:
             raise SettingsError(str(missing), "Correct it and run again; nothing was sent", column="cloud") from None
-        self._now = machine.now
+        self._now, self._keeps_lock = machine.now, False
         self.lock = TenantLock(machine.locks, settings.auth0_domain, settings.auth0_connection, str(out))
-        self.lock.take()
-        try:
+        with self._holding():
             self._open(cloud, machine, show)
-        except BaseException:
-            self.lock.free()
-            raise
+            if not is_page:
+                self._keeps_lock = True
 
     def _open(self, cloud: Cloud, machine: Machine, show: Callable[[str], None] | None) -> None:
         settings = self.settings
-        self.journal = Journal(self.out / "journal.jsonl", machine.now)
-        _refuse_another(self.journal, settings)
+        record = Journal(self.out / "journal.jsonl", machine.now)
+        _refuse_another(record, settings)
+        self.journal = Journal(self.out / "undo.jsonl", machine.now) if self._is_undo else record
+        self.steps = steps_to_undo(record.events()) if self._is_undo else STEPS
+        write_private(self.out / "settings.json", json.dumps(settings.model_dump(mode="json"), indent=1))
         pace = SANDBOX_PACE if cloud.is_sandbox else Pace()
         self.view = _view(settings, cloud, pace, machine, show)
         # What earlier runs of this tenant left: only tokens that one of them made may ever be deleted.
@@ -91,6 +99,7 @@ class Session:
             pace=pace,
             sleep=machine.sleep,
             now=machine.now,
+            steps=self.steps,
             on_result=self._save,
         )
         self.journal.write(
@@ -102,42 +111,53 @@ class Session:
             tool=__version__,
         )
 
+    @contextlib.contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Hold the tenant's lock for an action, and keep it where the whole run holds it."""
+        if self._keeps_lock:
+            yield
+            return
+        self.lock.take()
+        try:
+            yield
+        finally:
+            if not self._keeps_lock:
+                self.lock.free()
+
     def do(self, number: str) -> StepResult:
-        """Carry out one step as far as the mode allows."""
-        return self.engine.do(number)
+        """Carry out one step as far as the mode allows. Raises `TenantBusy`."""
+        with self._holding():
+            return self.engine.do(number)
 
     def press(self, number: str) -> StepResult:
-        """Apply one step because a person asked for it. Takes the lock again where the run had ended."""
-        was_held = self.lock.is_held
-        if not was_held:
-            self.lock.take()
-        try:
-            return self.engine.press(number)
-        finally:
-            if not was_held:
+        """Apply one step because a person asked for it. Raises `TenantBusy`."""
+        with self._holding():
+            result = self.engine.press(number)
+            if not self._keeps_lock:
                 self.engine.release()
-                self.lock.free()
+            return result
 
     def finish(self) -> tuple[str, str]:
         """End the run: end its claim, write the report and the end event, free the lock; return the status and what to know."""
         self.engine.release()
         rows = self.rows()
-        status, about = status_of(rows)
+        outcome = status_of(rows)
         now = self._now().isoformat(timespec="seconds")
-        write_report(
-            self.out / "report.html", tenant=self.settings.name, mode=str(self.mode), version=__version__, rows=rows, time=now
-        )
-        self.journal.write("end", status=status, about=about)
+        report = "undo.html" if self._is_undo else "report.html"
+        about = {"tenant": self.settings.name, "mode": str(self.mode), "version": __version__, "time": now}
+        write_report(self.out / report, **about, rows=rows, outcome=outcome)
+        self.journal.write("end", status=outcome[0], about=outcome[1])
+        self._keeps_lock = False
         self.lock.free()
-        return status, about
+        return outcome
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the result rows so far, in the document's order."""
         results: Mapping[str, StepResult] = self.engine.results
-        return [result_row(results[step.number]) for step in STEPS if step.number in results]
+        return [result_row(results[step.number]) for step in self.steps if step.number in results]
 
     def _save(self, _result: StepResult) -> None:
-        write_results(self.out / "results.json", self.rows())
+        write_results(self.out / ("undo.json" if self._is_undo else "results.json"), self.rows())
 
 
 def _refuse_another(journal: Journal, settings: TenantSettings) -> None:

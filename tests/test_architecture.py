@@ -20,7 +20,7 @@ FLOORS = {
     "clients": 2, "change": 2, "census": 2,
     "facts": 3,
     "steps": 4,
-    "engine": 5, "report": 5,
+    "engine": 5, "report": 5, "undo": 5,
     "session": 6, "tables": 6,
     "notebook": 7, "batch": 7,
     "__main__": 8,

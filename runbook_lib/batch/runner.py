@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.report import EXIT_CODES, tenant_status, write_private
+from runbook_lib import __version__
+from runbook_lib.report import EXIT_CODES, rows_of, tenant_status, write_private, write_report
 from runbook_lib.secret import scrubber
-from runbook_lib.settings import COLUMNS, EXTRAS, RunMode, TenantSettings, output_name
+from runbook_lib.settings import COLUMNS, RunMode, TenantSettings, output_name
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOTEBOOK = PROJECT / "notebooks" / "inbound_scim.ipynb"
@@ -58,10 +59,10 @@ def run_tenant(tenant: TenantSettings, mode: RunMode, folder: Path) -> TenantOut
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     values = tenant.model_dump(mode="json")
-    write_private(folder / "settings.json", json.dumps({key: values[key] for key in EXTRAS}))
+    write_private(folder / "settings.json", json.dumps(values, indent=1))
     page = folder / "inbound_scim.ipynb"
     parameters = {**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)}
-    trouble = ""
+    trouble, kind = "", ""
     try:
         with tempfile.TemporaryDirectory(prefix="scim-") as sockets:
             papermill.execute_notebook(
@@ -74,12 +75,34 @@ def run_tenant(tenant: TenantSettings, mode: RunMode, folder: Path) -> TenantOut
                 extra_arguments=["--HistoryManager.enabled=False"],  # IPython would keep the parameters in its history file
                 config=_kernel_over_ipc(sockets),
             )
-    except (PapermillExecutionError, DeadKernelError) as failed:
-        trouble = scrubber.scrub(
-            f"{failed.ename}: {failed.evalue}" if isinstance(failed, PapermillExecutionError) else "the kernel died"
-        )
+    except PapermillExecutionError as failed:
+        trouble, kind = scrubber.scrub(f"{failed.ename}: {failed.evalue}"), failed.ename
+    except DeadKernelError:
+        trouble = "the kernel died"
     _make_private(page)
-    status, about = tenant_status(folder / "journal.jsonl")
+    return _outcome(tenant, mode, folder, trouble, kind)
+
+
+_REFUSED_AT_THE_START = {"TenantBusy": "busy", "SettingsError": "failed", "JournalFailed": "failed"}
+
+
+def _outcome(tenant: TenantSettings, mode: RunMode, folder: Path, trouble: str, kind: str) -> TenantOutcome:
+    """Return how the tenant ended, from its journal; a run that died before its end gets its report here."""
+    if kind in _REFUSED_AT_THE_START:  # the journal, if any, is an earlier run's
+        return TenantOutcome(tenant.name, _REFUSED_AT_THE_START[kind], trouble, folder)
+    journal = folder / "journal.jsonl"
+    status, about = tenant_status(journal)
+    if status == "interrupted":
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        write_report(
+            folder / "report.html",
+            tenant=tenant.name,
+            mode=str(mode),
+            version=__version__,
+            rows=rows_of(journal),
+            time=now,
+            outcome=(status, about),
+        )
     return TenantOutcome(tenant.name, status, f"{about} ({trouble})" if trouble else about, folder)
 
 
@@ -110,6 +133,6 @@ def write_summary(folder: Path, outcomes: list[TenantOutcome]) -> None:
 
 
 def exit_code(outcomes: tuple[TenantOutcome, ...]) -> int:
-    """Return the exit code of a run: a failure outweighs a block, a block outweighs pending changes."""
+    """Return the exit code of a run: a failure outweighs a busy tenant, that a block, and that pending changes."""
     codes = {EXIT_CODES[outcome.status] for outcome in outcomes}
-    return next((code for code in (1, 3, 4) if code in codes), 0)
+    return next((code for code in (1, 5, 3, 4) if code in codes), 0)

@@ -156,7 +156,7 @@ def instantiate(template_id: str, display_name: str) -> Request:
     return Request(SERVICE, "POST", path, body={"displayName": display_name})
 
 
-def patch_notes(service_principal_id: str, notes: str) -> Request:
+def patch_notes(service_principal_id: str, notes: str | None) -> Request:
     """Build the PATCH that writes the notes of an enterprise application."""
     return Request(SERVICE, "PATCH", _sp(service_principal_id), body={"notes": notes})
 
@@ -227,6 +227,13 @@ def put_credentials(
         SYNC_NOTIFICATION_SETTINGS: json.dumps(dict(notification), separators=(",", ":")),
         SYNC_ALL: "false",
     }
+    return put_credentials_as_they_are(service_principal_id, values)
+
+
+def put_credentials_as_they_are(service_principal_id: str, values: Mapping[str, Any]) -> Request:
+    """Build the PUT of saved credentials. An empty text removes a key (terraform-provider-azuread); `*` is never sent back."""
+    if "*" in values.values():
+        raise ValueError("a masked value would be saved as the secret")
     body = {"value": [{"key": key, "value": value} for key, value in values.items()]}
     return Request(SERVICE, "PUT", f"{_sync(service_principal_id)}/secrets", body=body)
 
@@ -258,9 +265,11 @@ def delete_job(service_principal_id: str, job_id: str) -> Request:
     return Request(SERVICE, "DELETE", _job(service_principal_id, job_id))
 
 
-def delete_assignment(service_principal_id: str, assignment_id: str) -> Request:
-    """Build the DELETE of one app role assignment."""
-    return Request(SERVICE, "DELETE", f"{_sp(service_principal_id)}/appRoleAssignedTo/{quote(assignment_id, safe='')}")
+def unassign(service_principal_id: str, assignment_ids: Sequence[str]) -> Request:
+    """Build the batch of DELETEs that takes up to 20 app role assignments away (serviceprincipal-delete-approleassignedto)."""
+    urls = [f"{_sp(service_principal_id)}/appRoleAssignedTo/{quote(entry, safe='')}" for entry in assignment_ids]
+    items = [{"id": str(position), "method": "DELETE", "url": url} for position, url in enumerate(urls, start=1)]
+    return Request(SERVICE, "POST", "/$batch", body={"requests": items})
 
 
 def delete_application(application_id: str) -> Request:

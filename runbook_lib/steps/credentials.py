@@ -90,7 +90,7 @@ def orphans(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedCredentia
     Never the one in this session's memory, nor one that Entra may be using. Of the tokens it was given, that is the one used
     last, for saving a token ends with a test of what is saved; while nobody knows whether it took the latest, the earlier ones.
     """
-    ours = memory.own_token_ids | {token.token_id for doubt in memory.doubted("2.2") for token in _of_lost_answer(tokens, doubt)}
+    ours = memory.own_token_ids | {token.token_id for token in of_lost_answers(tokens, memory)}
     if memory.scim_token is not None:
         ours -= {memory.scim_token_id}
     given = [token for token in tokens if token.token_id in memory.given_token_ids] if saved.holds_token else []
@@ -99,6 +99,11 @@ def orphans(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedCredentia
     else:
         serving = sorted(given, key=lambda token: token.last_used_at or "")[-1:]
     return tuple(token for token in tokens if token.token_id in ours and token not in serving)
+
+
+def of_lost_answers(tokens: tuple[ScimToken, ...], memory: Memory) -> list[ScimToken]:
+    """Return the tokens that this tool made though nobody read the answer."""
+    return [token for doubt in memory.doubted("2.2") for token in _of_lost_answer(tokens, doubt)]
 
 
 def _of_lost_answer(tokens: tuple[ScimToken, ...], doubt: Doubt) -> tuple[ScimToken, ...]:
