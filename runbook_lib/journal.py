@@ -17,7 +17,7 @@ from typing import Any
 from runbook_lib.errors import JournalFailed
 from runbook_lib.secret import scrubber
 
-VERSION = 1
+VERSION = 2
 Event = Mapping[str, Any]
 
 
@@ -132,13 +132,17 @@ class Past:
     given_tokens: tuple[str, ...] = ()
 
 
-def past_of(journals: Iterable[Path]) -> Past:
-    """Return what the journals of one tenant tell, read in the order of time. Raises `JournalFailed`."""
+def past_of(journals: Iterable[Path], auth0_domain: str, connection: str) -> Past:
+    """Return what the journals of one connection tell, read in the order of time. Raises `JournalFailed`.
+
+    Those of other connections tell nothing here, nor does one of version 1, which did not number its events.
+    """
     made: dict[str, list[str]] = {}
     made_at: dict[str, datetime] = {}
     open_intents: dict[tuple[Path, int], Doubt] = {}
     given: list[str] = []
-    events = [(path, event) for path in journals for event in read_events(path)]
+    ours = [(path, read) for path in journals if _is_of(read := read_events(path), auth0_domain, connection)]
+    events = [(path, event) for path, read in ours for event in read]
     for path, event in sorted(events, key=lambda entry: str(entry[1]["time"])):
         if event["event"] == "intent":
             open_intents[path, int(event["n"])] = _doubt(event)
@@ -152,6 +156,11 @@ def past_of(journals: Iterable[Path]) -> Past:
             same = (event["step"], event["request"])  # sent again and known now, or looked for in vain
             open_intents = {key: doubt for key, doubt in open_intents.items() if (doubt.step, doubt.request) != same}
     return Past({kind: tuple(ids) for kind, ids in made.items()}, made_at, tuple(open_intents.values()), tuple(given))
+
+
+def _is_of(events: tuple[Event, ...], auth0_domain: str, connection: str) -> bool:
+    runs = {(event.get("auth0_domain"), event.get("connection"), event["v"]) for event in events if event["event"] == "run"}
+    return runs == {(auth0_domain, connection, VERSION)}
 
 
 def _doubt(event: Event) -> Doubt:

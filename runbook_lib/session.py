@@ -90,7 +90,8 @@ class Session:
         pace = SANDBOX_PACE if cloud.is_sandbox else Pace()
         self.view = _view(settings, cloud, pace, machine, show)
         # What earlier runs of this tenant left: only tokens that one of them made may ever be deleted.
-        self.view.memory = Memory.of(past_of(sorted(self.out.parent.parent.glob(f"*/{self.out.name}/journal.jsonl"))))
+        journals = sorted(self.out.parent.parent.glob(f"*/{self.out.name}/journal.jsonl"))
+        self.view.memory = Memory.of(past_of(journals, settings.auth0_domain, settings.auth0_connection))
         self.view.run = f"{re.sub(r'[^A-Za-z0-9_-]', '-', self.out.parent.name) or 'run'}@{machine.name}"
         self.engine = Engine(
             self.view,
@@ -163,7 +164,8 @@ class Session:
 def _refuse_another(journal: Journal, settings: TenantSettings) -> None:
     """Raise `JournalFailed` when the journal is another tenant's: its tokens and doubts are not ours."""
     for event in journal.events():
-        if event["event"] == "run" and event.get("connection") != settings.auth0_connection:
+        whose_id = (event.get("auth0_domain"), event.get("connection"))
+        if event["event"] == "run" and whose_id != (settings.auth0_domain, settings.auth0_connection):
             raise JournalFailed(
                 journal.path, f"it is the journal of {event.get('tenant')}", "Choose another folder, then run again"
             )
