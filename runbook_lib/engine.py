@@ -6,7 +6,6 @@ disk before its request. An outcome in doubt is settled by reading; only what re
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,18 +15,15 @@ from typing import Any
 
 from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Finding, Hazard, Table
-from runbook_lib.claim import Marker, claimed, needs_renewal, read_marker, with_marker, without_marker
-from runbook_lib.clients.microsoft_graph import patch_notes
-from runbook_lib.errors import ApiError, RunbookError, StepBlocked, StepWaits, TransportError, VerificationFailed
+from runbook_lib.errors import ApiError, RunbookError, StepBlocked, StepWaits, VerificationFailed
 from runbook_lib.facts import Fact, View
-from runbook_lib.http import Pace, Request, Response, Service, is_not_there_yet
-from runbook_lib.journal import Doubt, Journal
-from runbook_lib.models import ServicePrincipal
+from runbook_lib.http import Pace
+from runbook_lib.journal import Journal
 from runbook_lib.settings import RunMode
 from runbook_lib.steps import STEPS, Kind, Step
+from runbook_lib.writer import JUST_READ_S, Writer, diff_row
 
 FRESH_S = 10.0  # a reading older than this is repeated before a write that depends on it
-JUST_READ_S = 1.0  # and what a write replaces, before that write: what somebody else has just changed is not to be lost
 LOOKS = 5  # so many times in a row must a new object be missing before it counts as not made (terraform-provider-azuread)
 SENDINGS = 3  # of one step's writes whose outcome is in doubt; then it is left to the next run
 GATE = (
@@ -91,6 +87,7 @@ class Engine:
         self._pace = pace
         self._sleep = sleep
         self._now = now
+        self._writer = Writer(view, journal=journal, pace=pace, sleep=sleep, now=now)
         self._on_result = on_result
         self._steps = {step.number: step for step in steps}
         self._held_by: StepResult | None = None
@@ -118,6 +115,10 @@ class Engine:
         self._view.forget()
         self._is_surveyed, self._held_by = False, None
         return self._keep(self.apply(self._steps[number]))
+
+    def release(self) -> None:
+        """End this run's claim on the enterprise application."""
+        self._writer.release()
 
     def _stopped(self) -> str:
         bad = [
@@ -165,27 +166,28 @@ class Engine:
             try:
                 return self._planned_at_once(step)
             except ApiError as error:
-                if not self._is_too_young(error):
+                if not self._writer.is_too_young(error):
                     raise
                 self._sleep(wait)
         return self._planned_at_once(step)
 
-    def _is_too_young(self, error: ApiError) -> bool:
-        """Whether an error only means that one service has not heard yet of what another made within the last minutes."""
-        young = self._view.memory.made_at
-        return is_not_there_yet(error) and any(
-            made_id in error.attempted and (self._now() - made_at).total_seconds() < self._pace.total_s
-            for made_id, made_at in young.items()
-        )
-
     def _planned_at_once(self, step: Step) -> Plan:
         values = [self._view.read(fact) for fact in step.reads]
-        yielded = tuple(step.function(*values, self._view.settings))
-        return Plan(
-            tuple(entry for entry in yielded if isinstance(entry, Change)),
-            tuple(entry.text for entry in yielded if isinstance(entry, Finding)),
-            tuple(entry for entry in yielded if isinstance(entry, Table)),
-        )
+        changes: list[Change] = []
+        findings: list[str] = []
+        tables: list[Table] = []
+        try:
+            for entry in step.function(*values, self._view.settings):
+                if isinstance(entry, Change):
+                    changes.append(entry)
+                elif isinstance(entry, Finding):
+                    findings.append(entry.text)
+                else:
+                    tables.append(entry)
+        except StepWaits as waits:
+            waits.found = " ".join(findings)
+            raise
+        return Plan(tuple(changes), tuple(findings), tuple(tables))
 
     def _unaccepted(self, plan: Plan) -> Hazard | None:
         accepted = self._view.settings.accept
@@ -194,7 +196,7 @@ class Engine:
     def _from_error(self, step: Step, error: RunbookError) -> StepResult:
         if isinstance(error, StepWaits):
             diffs = tuple(diff for diff in error.planned if isinstance(diff, Diff))
-            return self._result(step, "PLANNED" if diffs else "NOTED", f"{error.came_back}.", "", diffs)
+            return self._result(step, "PLANNED" if diffs else "NOTED", f"{error.found} {error.came_back}.".strip(), "", diffs)
         if isinstance(error, StepBlocked):
             return self._result(step, "BLOCKED", error.reason, error.remedy)
         return self._result(step, "FAILED", f"{error.attempted}: {error.came_back}", error.do_now)
@@ -224,7 +226,7 @@ class Engine:
             return self._converged(step)
         except StepWaits as waits:
             diffs = tuple(diff for diff in waits.planned if isinstance(diff, Diff))
-            return self._result(step, "BLOCKED", f"{waits.came_back}.", f"{waits.do_now}.", diffs)
+            return self._result(step, "BLOCKED", f"{waits.found} {waits.came_back}.".strip(), f"{waits.do_now}.", diffs)
         except RunbookError as error:
             return self._from_error(step, error)
 
@@ -246,7 +248,7 @@ class Engine:
         for _ in range(ROUNDS):
             if not plan.changes:
                 break
-            is_known = all(self._carry_out(step, change) for change in plan.changes)
+            is_known = all(self._carried_out(step, change) for change in plan.changes)
             made += [diff for change in plan.changes for diff in change.diffs if diff not in made]
             sendings += not is_known
             if sendings >= SENDINGS:
@@ -259,6 +261,12 @@ class Engine:
         )
         self._mark_staged(step)
         return result
+
+    def _carried_out(self, step: Step, change: Change) -> bool:
+        try:
+            return self._writer.carry_out(step.number, change)
+        finally:
+            self._view.forget(*_stale(step))
 
     def _fresh_plan(self, step: Step) -> Plan:
         """Plan by fresh readings; what a write would replace or make is read within a moment of writing it."""
@@ -281,151 +289,13 @@ class Engine:
             self._view.forget(*_stale(step))
             if _requests(again := self._planned(step)) != _requests(plan):
                 return again
-        self._settle(step, plan)
+        self._writer.settle(step.number, plan.changes)
         return plan
-
-    def _settle(self, step: Step, plan: Plan) -> None:
-        """Put on record that a write in doubt was not done: reading has shown that long enough."""
-        lines = {change.request.line for change in plan.changes if change.request}
-        for line in sorted(lines):
-            self._journal.write("settled", step=step.number, request=line, result="not done")
-        memory = self._view.memory
-        memory.doubts = tuple(d for d in memory.doubts if d.step != step.number or d.request not in lines)
 
     def _mark_staged(self, save: Step) -> None:
         for number, result in list(self.results.items()):
             if self._steps[number].saved_by == save.number and result.status == "PLANNED":
                 self._keep(replace(result, status="CHANGED"))
-
-    def _carry_out(self, step: Step, change: Change) -> bool:
-        """Send one change and return whether its outcome is known. Raises for a refusal."""
-        if change.request is None:
-            raise StepBlocked("This change has no request", "This is a defect of the runbook: please report it")
-        if change.request.service == "graph" and not change.stops:
-            self._claim(is_start=step.number == "4.3")
-        if change.rehearsal is not None:
-            self._service(change.rehearsal).ask(change.rehearsal)
-        doubt = Doubt(step.number, change.request.line, self._now(), self._service(change.request).date, change.before)
-        about = {"step": step.number, "on": change.on, "request": change.request.line}
-        number = self._journal.write(
-            "intent",
-            **about,
-            diffs=[diff_row(diff) for diff in change.diffs],
-            sent_at=doubt.sent_at.isoformat() if doubt.sent_at else None,
-            before=list(change.before),
-            undo=change.undo,
-        )
-        is_accepted = False
-        try:
-            answer = self._sent(change.request)
-            made = change.receive(answer) if change.receive else {}
-            is_accepted = True
-            if change.proof is not None:
-                self._proven(change.proof)
-        except (ApiError, TransportError) as error:
-            in_doubt = is_accepted or (error.ambiguous if isinstance(error, TransportError) else error.status >= 500)
-            self._journal.write("outcome", of=number, **about, result="unknown" if in_doubt else "refused", error=str(error))
-            if in_doubt:
-                self._view.memory.doubts += (doubt,)
-            if is_accepted or not in_doubt:
-                raise
-            return False
-        except VerificationFailed as failed:
-            self._journal.write("outcome", of=number, **about, result="refused", error=str(failed))
-            raise
-        finally:
-            self._view.forget(*_stale(step))
-        self._journal.write("outcome", of=number, **about, result="applied", made=made)
-        self._view.memory.made_at |= dict.fromkeys(made.values(), self._now())
-        self._settle_known(doubt)
-        return True
-
-    # The claim on the enterprise application ------------------------------------------------------------------------------
-
-    def _claim(self, *, is_start: bool) -> None:
-        """See to it that the enterprise application carries this run's claim; the start, being the last write, ends it.
-
-        Raises `StepBlocked` when a run on another machine is at work on it.
-        """
-        principal, connection = self._view.read(facts.enterprise_application), self._view.read(facts.connection).id
-        if principal is None:  # not made yet: this very write makes it
-            return
-        now = facts.graph_time(self._view)
-        if needs_renewal(read_marker(principal.notes), connection, self._view.run, now):
-            self._view.stale(JUST_READ_S, facts.enterprise_applications)
-            principal = self._read_principal()
-            if self._view.read(facts.other_claim):
-                raise StepBlocked(f"Another run is at work: {self._view.read(facts.other_claim)}", "Wait until it has ended")
-            self._note(principal, with_marker(principal.notes, claimed(connection, self._view.run, now)))
-            self._view.forget(facts.enterprise_applications)
-            principal = self._read_principal()
-            marker = read_marker(principal.notes)
-            if marker is None or marker.run != self._view.run:
-                raise StepBlocked("Another run claimed the enterprise application at this moment", "Wait until it has ended")
-        if is_start:
-            self._note(principal, with_marker(principal.notes, Marker(connection)))
-
-    def release(self) -> None:
-        """End this run's claim, where a failed or unfinished run still holds it. Errors of the services are left to time."""
-        if self._view.memory.claimed_id:
-            with contextlib.suppress(RunbookError):
-                self._view.forget(facts.enterprise_applications)
-                principal = self._read_principal()
-                if (marker := read_marker(principal.notes)) and marker.run == self._view.run:
-                    self._note(principal, with_marker(principal.notes, Marker(marker.connection)))
-
-    def _read_principal(self) -> ServicePrincipal:
-        principal = self._view.read(facts.enterprise_application)
-        if principal is None:
-            raise StepBlocked("The enterprise application is gone, or there are two of its name", "Look at it in Entra")
-        return principal
-
-    def _note(self, principal: ServicePrincipal, notes: str) -> None:
-        """Write the notes of the enterprise application, on record like every write."""
-        request = patch_notes(principal.id, notes)
-        about = {"step": "3.2", "on": "notes of the enterprise application", "request": request.line}
-        undo = {"kind": "notes", "service_principal": principal.id, "before": without_marker(principal.notes)}
-        number = self._journal.write("intent", **about, diffs=[], sent_at=None, before=[], undo=undo)
-        result, error = "refused", ""
-        try:
-            self._sent(request)
-            result = "applied"
-        except (ApiError, TransportError) as broken:
-            error = str(broken)
-            if isinstance(broken, ApiError) and broken.status < 500:
-                raise
-            result = "unknown"  # written again until it can be read back
-        finally:
-            self._journal.write("outcome", of=number, **about, result=result, error=error)
-        is_ended = "; run " not in notes
-        self._view.memory.claimed_id = "" if is_ended else principal.id
-
-    def _settle_known(self, known: Doubt) -> None:
-        memory = self._view.memory
-        memory.doubts = tuple(d for d in memory.doubts if (d.step, d.request) != (known.step, known.request))
-
-    def _sent(self, request: Request) -> Response:
-        """Send a write; again only while the answer says that an object just made is not known yet."""
-        for wait in self._pace.waits():
-            try:
-                return self._service(request).send(request)
-            except ApiError as error:
-                if not self._is_too_young(error):
-                    raise
-                self._sleep(wait)
-        return self._service(request).send(request)
-
-    def _proven(self, proof: Request) -> None:
-        """Send a proof until it succeeds: saved values take a moment to be used."""
-        for wait in self._pace.waits():
-            try:
-                self._service(proof).ask(proof)
-            except ApiError as error:
-                last = error
-                self._sleep(wait)
-            else:
-                return
-        raise last
 
     def _settled(self, step: Step, before: Plan, *, is_known: bool) -> Plan:
         """Plan again until something has changed, and verify side effects.
@@ -446,16 +316,13 @@ class Engine:
             raise VerificationFailed(
                 before.changes[0].on, tuple(diff.field for change in before.changes for diff in change.diffs)
             )
-        self._settle(step, before)
+        self._writer.settle(step.number, before.changes)
         return plan
 
     def _confirmed(self, step: Step, before: Plan) -> None:
         for change in before.changes:
             if change.confirm and (lost := change.confirm(self._view.read(step.reads[0]))):
                 raise VerificationFailed(change.on, lost)
-
-    def _service(self, request: Request) -> Service:
-        return {"auth0": self._view.auth0.service, "graph": self._view.graph.service}[request.service]
 
 
 def _stale(step: Step) -> tuple[Fact[Any], ...]:
@@ -465,11 +332,6 @@ def _stale(step: Step) -> tuple[Fact[Any], ...]:
 
 def _requests(plan: Plan) -> tuple[Any, ...]:
     return tuple((change.on, change.diffs) for change in plan.changes)
-
-
-def diff_row(diff: Diff) -> dict[str, str]:
-    """Return a diff as the files hold it."""
-    return {"on": diff.on, "field": diff.field, "before": diff.before, "after": diff.after}
 
 
 def result_row(result: StepResult) -> dict[str, Any]:

@@ -79,13 +79,17 @@ class StepBlocked(RunbookError):
 
 
 class StepWaits(RunbookError):
-    """This step needs what `for_step` makes. `planned` are the differences it will then write; empty when it only looks."""
+    """This step needs what `for_step` makes. `planned` are the differences it will then write; empty when it only looks.
+
+    `found` is what the step had to say before, put there by the engine.
+    """
 
     def __init__(self, for_step: str, what: str, planned: Iterable[object] = ()) -> None:
         super().__init__("Looking ahead", f"{what} is made by step {for_step}", f"Carry out step {for_step} first")
         self.for_step = for_step
         self.what = what
         self.planned = tuple(planned)
+        self.found = ""
 
 
 class VerificationFailed(RunbookError):

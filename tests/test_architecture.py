@@ -19,7 +19,7 @@ FLOORS = {
     "http": 1, "models": 1, "settings": 1, "journal": 1, "lock": 1, "claim": 1,
     "clients": 2, "change": 2, "census": 2,
     "facts": 3,
-    "steps": 4,
+    "steps": 4, "writer": 4,
     "engine": 5, "report": 5, "undo": 5,
     "session": 6, "tables": 6,
     "notebook": 7, "batch": 7,
