@@ -121,10 +121,15 @@ class Engine:
         self._writer.release()
 
     def _stopped(self) -> str:
+        """Return the step because of which no later one is tried, empty when there is none.
+
+        A step that is blocked in the midst of writing stops what is built on it; one that the survey found blocks all writes.
+        """
+        is_writing = self._mode is RunMode.APPLY and self._held_by is None
         bad = [
             r
             for r in self.results.values()
-            if r.status == "FAILED" or (r.status == "BLOCKED" and r.step in ("0.1", "0.2", "1.1"))
+            if r.status == "FAILED" or (r.status == "BLOCKED" and (is_writing or r.step in ("0.1", "0.2", "1.1")))
         ]
         return bad[0].step if bad else ""
 
@@ -244,7 +249,7 @@ class Engine:
         """Apply and plan again until nothing is left."""
         plan = self._fresh_plan(step)
         made: list[Diff] = []
-        tables, sendings = plan.tables, 0
+        findings, tables, sendings = plan.findings, plan.tables, 0
         for _ in range(ROUNDS):
             if not plan.changes:
                 break
@@ -256,9 +261,8 @@ class Engine:
             plan = self._settled(step, plan, is_known=is_known)
         else:
             raise VerificationFailed(step.title, tuple(diff.field for change in plan.changes for diff in change.diffs))
-        result = self._result(
-            step, "CHANGED" if made else "UNCHANGED", " ".join(plan.findings), "", tuple(made), tables or plan.tables
-        )
+        reason = " ".join(dict.fromkeys((*findings, *plan.findings)))
+        result = self._result(step, "CHANGED" if made else "UNCHANGED", reason, "", tuple(made), tables or plan.tables)
         self._mark_staged(step)
         return result
 

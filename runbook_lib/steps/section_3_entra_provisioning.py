@@ -222,9 +222,10 @@ def enter_tenant_url(saved: SavedCredentials, endpoint_url: str, settings: Tenan
     """Enter the SCIM endpoint URL with ?aadOptscim062020 as Tenant URL.
 
     Documented: Admin Credentials > Tenant URL, with the query parameter that fixes known Azure AD issues.
+    Blocked when: Entra provisions another address with this application.
     """
     if diffs := tuple(diff for diff in credential_differences(saved, endpoint_url, settings) if diff.field == "Tenant URL"):
-        yield Change(ON, diffs)
+        yield Change(ON, diffs, hazard=_other_address(saved, endpoint_url))
     yield Finding(tenant_url(endpoint_url))
 
 

@@ -1,0 +1,128 @@
+"""Undo over HTTPS: the job stops first, then goes what the run made, in reverse, and nothing else."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from runbook_lib.__main__ import main
+from runbook_lib.session import Session
+from runbook_lib.settings import RunMode
+
+
+@pytest.fixture
+def take_back(sandbox):
+    """Undo a run: take_back(settings, run.out, "apply") gives status, rows and the writes, in order."""
+
+    def undo(settings, out, mode="apply"):
+        start = len(sandbox.simulation.history)
+        session = Session(settings, mode=RunMode(mode), out=out, is_undo=True)
+        for step in session.steps:
+            session.do(step.number)
+        status, _ = session.finish()
+        writes = [
+            (entry["method"], entry["path"].rpartition("/")[2])
+            for entry in sandbox.simulation.history[start:]
+            if entry["method"] != "GET"
+            and entry["service"] in ("auth0", "graph")
+            and not entry["path"].endswith(("token", "$batch"))
+        ]
+        return status, session.rows(), writes
+
+    return undo
+
+
+def state_of(sandbox, customer):
+    """What a customer has, without what the undo cannot or must not put back: the person's profile, an empty note."""
+    principals = {key: {**value, "notes": value["notes"] or None} for key, value in customer.service_principals.items()}
+    return copy.deepcopy(
+        (
+            sandbox.world.auth0.connections,
+            sandbox.world.auth0.provisioning,
+            customer.applications,
+            principals,
+            customer.assignments,
+        )
+    )
+
+
+def test_a_fresh_tenant_is_as_before_and_a_second_undo_does_nothing(sandbox, tenant, carry_out, entra, take_back):
+    customer = entra("fresh")
+    before = state_of(sandbox, customer)
+    run = carry_out(tenant("fresh"))
+    status, rows, writes = take_back(tenant("fresh"), run.out)
+    assert (status, state_of(sandbox, customer)) == ("done", before)
+    assert writes[0][1] == "pause"
+    assert take_back(tenant("fresh"), run.out)[::2] == ("unchanged", [])
+    assert any("Cannot be undone" in row["reason"] for row in rows)
+
+
+def test_plan_writes_nothing_and_names_what_apply_then_does(tenant, carry_out, take_back):
+    run = carry_out(tenant("fresh"))
+    status, planned, writes = take_back(tenant("fresh"), run.out, "plan")
+    assert (status, writes) == ("pending", [])
+    _, done, _ = take_back(tenant("fresh"), run.out)
+    assert [row["title"] for row in planned if row["status"] == "PLANNED"] == [
+        row["title"] for row in done if row["status"] == "CHANGED"
+    ]
+
+
+def test_an_application_that_was_there_keeps_everything_but_the_run_s_own(sandbox, tenant, carry_out, entra, take_back):
+    customer = entra("half-done")
+    before = state_of(sandbox, customer)
+    [saved] = [p for p in customer.provisioning.values() if p.jobs]
+    [(job_id, schema)] = copy.deepcopy(saved.schemas).items()
+    run = carry_out(tenant("half-done"))
+    status, rows, writes = take_back(tenant("half-done"), run.out)
+    assert (status, state_of(sandbox, customer)) == ("done", before)
+    after = {key: value for key, value in saved.schemas[job_id].items() if key != "version"}
+    assert after == {key: value for key, value in schema.items() if key != "version"}
+    assert saved.jobs[job_id]["schedule"]["state"] == "Paused" or saved.jobs[job_id]["schedule"]["state"] == "Disabled"
+    assert ("DELETE", job_id) not in writes
+    guard = json.loads(saved.secrets["SyncNotificationSettings"])
+    assert (guard["DeleteThresholdEnabled"], set(saved.secrets)) == (True, {"SyncNotificationSettings"})
+    assert take_back(tenant("half-done"), run.out)[::2] == ("unchanged", [])
+    assert "guard" in " ".join(row["reason"] for row in rows)
+
+
+def test_what_somebody_changed_since_is_left_alone(sandbox, tenant, carry_out, take_back):
+    run = carry_out(tenant("fresh"))
+    connection = next(c for c in sandbox.world.auth0.connections.values() if c["name"] == "fresh-azure-ad")
+    connection["options"]["set_user_root_attributes"] = "on_first_login"
+    take_back(tenant("fresh"), run.out)
+    assert connection["options"]["set_user_root_attributes"] == "on_first_login"
+    assert "userid_attribute" not in connection["options"]
+
+
+def test_assignments_stay_while_a_job_runs_that_the_run_did_not_start(tenant, carry_out, entra, take_back):
+    customer = entra("complete")
+    oidc = next(p["id"] for p in customer.service_principals.values() if p["displayName"].startswith("Acme sign-in"))
+    application = next(p["id"] for p in customer.service_principals.values() if p["displayName"].startswith("Acme SCIM"))
+    gone = next(a for a in customer.assignments if a["resourceId"] == application and a["principalType"] == "Group")
+    customer.assignments.remove(gone)
+    run = carry_out(tenant("complete"))
+    assert (run.status, run.statuses()["3.3"]) == ("done", "CHANGED")
+    _, rows, writes = take_back(tenant("complete"), run.out)
+    assert not [path for method, path in writes if method == "DELETE"]
+    assert "would be blocked" in " ".join(row["reason"] for row in rows)
+    assert oidc != application
+
+
+def test_the_command_plans_then_undoes(sandbox, tenant, carry_out, entra):
+    from click.testing import CliRunner
+
+    run = carry_out(tenant("fresh"))
+    planned = CliRunner().invoke(main, ["undo", str(run.out.parent)])
+    assert (planned.exit_code, "Nothing was written" in planned.stdout) == (4, True)
+    done = CliRunner().invoke(main, ["undo", str(run.out.parent), "--mode", "apply", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)[0]["status"]) == (0, "done"), done.output
+    assert not [p for p in entra("fresh").service_principals.values() if p["displayName"].startswith("Acme SCIM")]
+
+
+def test_a_folder_without_journals_is_bad_usage(tmp_path):
+    from click.testing import CliRunner
+
+    result = CliRunner().invoke(main, ["undo", str(tmp_path)])
+    assert (result.exit_code, "holds no journal" in result.stderr) == (2, True)
