@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from runbook_lib import __version__
+from runbook_lib.secret import guard_process
 
 EPILOG = """Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing sent; 3 blocked; 4 changes pending;
 5 another run holds a tenant; 130/143 interrupted."""
@@ -24,6 +25,7 @@ EPILOG = """Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing
 def main() -> None:
     """Inbound SCIM for older Azure AD connections, step by step."""
     os.umask(0o077)
+    guard_process()
 
     def terminated(_number: int, _frame: FrameType | None) -> NoReturn:
         sys.exit(143)

@@ -15,6 +15,7 @@ from runbook_lib import tables
 from runbook_lib.batch.tenants_file import read_tenants
 from runbook_lib.change import Table
 from runbook_lib.engine import StepResult
+from runbook_lib.kernel import guard_kernel
 from runbook_lib.report import ICONS
 from runbook_lib.sandbox.process import launched
 from runbook_lib.session import Session
@@ -103,6 +104,7 @@ def open_session(*, mode: str = "", out: str = "", **parameters: str) -> Noteboo
     `mode` is plan or apply; empty means plan, and apply in the built-in sandbox, where nothing real can come to harm.
     `out` is the folder for journal, results and report. Raises `SettingsError`.
     """
+    guard_kernel()
     is_interactive = _person_is_present()
     given = {name: value for name, value in parameters.items() if value}
     folder = Path(out) if out else PROJECT / "outputs" / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}" / (given.get("name") or "fresh")

@@ -8,9 +8,12 @@ import html
 import json
 import logging
 import re
+import sys
 import threading
-from typing import Any, NoReturn
-from urllib.parse import quote, quote_plus
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn, TextIO
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
 _SHORTEST = 6  # a shorter value would eat ordinary words
@@ -21,7 +24,10 @@ _SHAPES = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",  # to the end where a log was cut
     re.DOTALL,
 )
-_BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}")
+_AUTHORIZATION = re.compile(r"(?i)(\bbearer\s+|authorization\W{1,8}basic\s+)[A-Za-z0-9._~+/=-]{8,}")
+_PASSWORD_IN_URL = re.compile(r"""(://[^\s/:@'"]*:)[^\s/@'"]+(?=@)""")
+_EDGE = 24  # so many characters tell a secret that was cut, by verbose tracebacks for one; a token's public id has only 20
+_CUT = r"[A-Za-z0-9_~+/.=-]*"
 
 
 class Scrubber:
@@ -31,6 +37,7 @@ class Scrubber:
         self._lock = threading.Lock()
         self._forms: set[str] = set()
         self._longest_first: tuple[str, ...] | None = ()
+        self._edges: dict[str, re.Pattern[str]] = {}
 
     def register(self, value: str) -> None:
         """Remember a secret text; every later `scrub` removes it. Texts under 6 characters are not remembered."""
@@ -40,6 +47,7 @@ class Scrubber:
         with self._lock:
             if not forms <= self._forms:
                 self._forms |= forms
+                self._edges = {**self._edges, **_edges(value)}  # a new one: others may be walking over the old
                 self._longest_first = None
 
     def scrub(self, text: str) -> str:
@@ -48,7 +56,20 @@ class Scrubber:
         for form in self._ordered():
             if form in text:
                 text = text.replace(form, MASK)
-        return _BEARER.sub(rf"\1{MASK}", _SHAPES.sub(MASK, text))
+        for edge, rest in self._edges.items():
+            if edge in text:
+                text = rest.sub(MASK, text)
+        for shape in (_AUTHORIZATION, _PASSWORD_IN_URL):
+            text = shape.sub(rf"\1{MASK}", text)
+        return _SHAPES.sub(MASK, text)
+
+    def scrub_json(self, value: Any) -> Any:
+        """Return a JSON value with all its texts scrubbed, keys too; numbers stay, whatever digits a secret is made of."""
+        if isinstance(value, str):
+            return self.scrub(value)
+        if isinstance(value, dict):
+            return {self.scrub_json(key): self.scrub_json(item) for key, item in value.items()}
+        return [self.scrub_json(item) for item in value] if isinstance(value, list) else value
 
     def _ordered(self) -> tuple[str, ...]:
         with self._lock:
@@ -87,6 +108,16 @@ def _base64_forms(octets: bytes) -> set[str]:
         for before, first in ((0, 0), (1, 2), (2, 3)):  # characters that other octets have a part in are left out
             forms.add(encode(bytes(before) + octets).decode()[first : (before + len(octets)) * 8 // 6])
     return forms
+
+
+def _edges(value: str) -> dict[str, re.Pattern[str]]:
+    """Return both ends of a long secret, each with the pattern of what is left of the secret where the other end was cut."""
+    if len(value) < 2 * _EDGE or not re.fullmatch(r"[!-~]+", value):
+        return {}
+    head, tail = value[:_EDGE], value[-_EDGE:]
+    # A tail starts at the dots that stand for what was left out: elsewhere it would eat what stands before the secret.
+    patterns = {head: re.escape(head) + _CUT, tail: rf"(?<=\.\.\.){_CUT}{re.escape(tail)}|(?<=…){_CUT}{re.escape(tail)}"}
+    return {edge: re.compile(pattern) for edge, pattern in patterns.items()}
 
 
 scrubber = Scrubber()
@@ -141,9 +172,79 @@ def _octets(secret: Secret) -> bytes:
     return secret.reveal().encode("utf-8", "surrogatepass")
 
 
-class ScrubbingFormatter(logging.Formatter):
-    """A log formatter whose finished line, traceback included, passes the scrubber."""
+def guard_process() -> None:
+    """Keep secrets out of all that this process logs and writes to its streams, whoever does. Again is as good as once.
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line without secrets."""
-        return scrubber.scrub(super().format(record))
+    Covers what people turn on to find a fault: http.client's debuglevel prints whole headers and bodies. What a library writes
+    straight to a file descriptor, and a secret written in two pieces, pass by.
+    """
+    _register_proxy_passwords()
+    scrub_logs()
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if stream is not None:  # as under pythonw
+            _scrub_stream(stream)
+
+
+def scrub_logs() -> None:
+    """Let every log record of this process be made without secrets, so that no handler, also a later one, can write one."""
+    make = logging.getLogRecordFactory()
+    if not isinstance(make, _CleanRecords):
+        logging.setLogRecordFactory(_CleanRecords(make))
+
+
+class _CleanRecords:
+    """Makes log records of which message, traceback and stack are finished texts that have passed the scrubber.
+
+    A filter on our own logger would not do: the records of urllib3 and msal never pass it (logging documentation, "Filter").
+    """
+
+    def __init__(self, make: Callable[..., logging.LogRecord]) -> None:
+        self._make = make
+
+    def __call__(self, *arguments: Any, **named: Any) -> logging.LogRecord:
+        record = self._make(*arguments, **named)
+        record.msg, record.args = scrubber.scrub(_message(record)), ()
+        if record.exc_info:
+            # A formatter takes a traceback that is there as text; without the exception it cannot make its own.
+            record.exc_text = scrubber.scrub("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
+            record.exc_info = None
+        if record.stack_info:
+            record.stack_info = scrubber.scrub(record.stack_info)
+        return record
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as wrong:  # noqa: BLE001 - whatever a value's own rendering raises, its logging must not stop the caller
+        return f"{record.msg} (its values cannot be shown: {type(wrong).__name__})"
+
+
+def _scrub_stream(stream: TextIO) -> None:
+    write = stream.write
+    if isinstance(write, _CleanWrite):
+        return
+    setattr(stream, "write", _CleanWrite(write))  # noqa: B010 - a method of this one stream; all else of it stays as it is
+
+
+class _CleanWrite:
+    def __init__(self, write: Callable[[str], int]) -> None:
+        self._write = write
+
+    def __call__(self, text: str) -> int:
+        self._write(scrubber.scrub(text) if isinstance(text, str) else text)
+        return len(text)
+
+
+def _register_proxy_passwords() -> None:
+    """Register the passwords of the proxies that requests would use: they are in its errors and in its headers."""
+    from urllib.request import getproxies
+
+    for address in getproxies().values():
+        try:
+            password = urlsplit(address).password
+        except ValueError:  # no address; requests will say so
+            continue
+        if password:
+            scrubber.register(password)
+            scrubber.register(unquote(password))

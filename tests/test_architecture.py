@@ -22,6 +22,7 @@ FLOORS = {
     "steps": 4, "writer": 4,
     "engine": 5, "report": 5, "undo": 5,
     "session": 6, "tables": 6,
+    "kernel": 1,
     "notebook": 7, "batch": 7,
     "__main__": 8,
 }  # fmt: skip

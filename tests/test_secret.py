@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import copy
 import html
+import io
 import json
 import logging
+import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from urllib.parse import quote, quote_plus
@@ -16,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.secret import Scrubber, ScrubbingFormatter, Secret, scrubber
+from runbook_lib.secret import Scrubber, Secret, scrub_logs, scrubber
 
 VALUE = 'p4ss/w"rd+with=signs'
 SCIM_TOKEN = f"tok_{'aB3' * 5}z.{'0f' * 32}"
@@ -111,6 +115,8 @@ def test_the_password_of_a_basic_header_does_not_survive(identifier, value):
         (f"token {SCIM_TOKEN} made", "token *** made"),
         (f"Authorization: Bearer {SCIM_TOKEN}", "Authorization: Bearer ***"),
         ("authorization: bearer abcdefghijkl", "authorization: bearer ***"),
+        ("{'Proxy-Authorization': 'Basic dXNlcjpwYXNz'}", "{'Proxy-Authorization': 'Basic ***'}"),
+        ("through http://user:pass%40word@proxy:8080/x", "through http://user:***@proxy:8080/x"),
         ("got eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.sig.", "got ***."),
         ("eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.", "***"),
         ("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY----- end", "*** end"),
@@ -129,6 +135,7 @@ def test_what_is_shaped_like_a_secret_is_removed_without_being_known(text, scrub
         "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----",
         "PATCH /api/v2/connections/con_AbCdEfGhIjKlMnOp: user_id_attribute externalId",
         "The Bearer is absent",
+        "Basic subscriptions at https://localhost:8443/a:b and mail@contoso.com",
     ],
 )
 def test_ids_certificates_and_prose_stay(text):
@@ -183,15 +190,113 @@ def test_the_secrets_of_hundreds_of_tenants_cost_little():
     assert time.process_time() - started < 5  # one pattern rebuilt at each registration took 86 s
 
 
-def test_log_lines_are_scrubbed_with_their_tracebacks():
+@pytest.fixture
+def logs(monkeypatch):
+    """What is written by a handler that was there before, by formatters of their own, with every logger at work."""
+    factory, target = logging.getLogRecordFactory(), io.StringIO()
+    handler = logging.StreamHandler(target)
+    logging.getLogger().addHandler(handler)
+    monkeypatch.setattr(logging.getLogger(), "level", logging.DEBUG)
+    scrub_logs()
+    yield target
+    logging.getLogger().removeHandler(handler)
+    logging.setLogRecordFactory(factory)
+
+
+class Hostile:
+    def __str__(self):
+        raise RuntimeError(VALUE)
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("name", ["urllib3.connectionpool", "msal", "papermill", "added.later"])
+def test_no_log_record_holds_a_secret(name, logs):
     Secret(VALUE)
+    logger, later = logging.getLogger(name), io.StringIO()
+    added = logging.StreamHandler(later)
+    logger.addHandler(added)
     try:
         raise ValueError(VALUE)
     except ValueError as error:
-        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, (type(error), error, error.__traceback__))
-    line = ScrubbingFormatter().format(record)
-    assert line.endswith("ValueError: ***")
-    assert VALUE not in line
+        logger.exception("asked %s for %d", VALUE, 3, stack_info=True)
+        logger.info({"headers": VALUE})
+        logger.warning(error)
+        logger.warning("%(token)s", {"token": VALUE})
+    logger.removeHandler(added)
+    written = logs.getvalue()
+    assert written == later.getvalue()
+    assert VALUE not in written
+    assert "ValueError: ***" in written
+    assert written.count("***") == 5
+    assert written.startswith("asked *** for 3\nTraceback (most recent call last):")
+
+
+def test_what_cannot_be_logged_stops_nobody_and_shows_nothing(logs, capsys):
+    Secret(VALUE)
+    logging.getLogger("x").info("wrong number of values: %s %s", VALUE)
+    logging.getLogger("x").info("%s", Hostile())
+    assert "wrong number of values" in logs.getvalue()
+    assert VALUE not in logs.getvalue() + "".join(capsys.readouterr())
+
+
+def test_guarding_the_logs_again_changes_nothing(logs):
+    before = logging.getLogRecordFactory()
+    scrub_logs()
+    assert logging.getLogRecordFactory() is before
+
+
+def test_a_guarded_process_prints_and_logs_no_secret(tmp_path):
+    program = f"""
+import http.client, logging, sys, threading
+handler = logging.StreamHandler()
+logging.getLogger().addHandler(handler)
+from runbook_lib.secret import Secret, guard_process
+guard_process(); guard_process()
+value = Secret({VALUE!r}).reveal()
+print("out", value); print("error", value, file=sys.stderr); sys.stdout.writelines([value])
+logging.warning("log %s", value)
+logging.warning("proxy with %s", "proxy-canary-1")
+thread = threading.Thread(target=int, args=(value,)); thread.start(); thread.join()
+raise ValueError(value)
+"""
+    environment = {**os.environ, "HTTPS_PROXY": "http://user:proxy%2Dcanary-1@127.0.0.1:1"}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert (run.returncode, run.stdout) == (1, "out ***\n***")
+    assert run.stderr.startswith("error ***\nlog ***\nproxy with ***\n")
+    assert run.stderr.endswith("ValueError: ***\n")
+    assert VALUE not in run.stderr.replace(f"Secret({VALUE!r})", "")
+
+
+LONG = "4f8a~" + "".join(f"{number:03d}x" for number in range(40))
+
+
+@pytest.mark.parametrize(
+    ("cut", "left"),
+    [
+        (f"'{LONG[:48]}...{LONG[-49:]}'", "'***'"),
+        (f"{LONG[:60]}…", "***…"),
+        (f"(...{LONG[-60:]})", "(...***)"),
+        (f"a, {LONG[:24]}, b", "a, ***, b"),
+        (f"\\n{LONG[:50]} end", "\\n*** end"),
+    ],
+)
+def test_what_is_left_of_a_secret_that_was_cut_is_removed(cut, left):
+    own = Scrubber()
+    own.register(LONG)
+    assert own.scrub(cut) == left
+
+
+def test_the_public_id_of_a_token_stays():
+    own = Scrubber()
+    own.register(SCIM_TOKEN)
+    assert own.scrub(f"token {SCIM_TOKEN.split('.')[0]} is live") == f"token {SCIM_TOKEN.split('.')[0]} is live"
+
+
+def test_a_json_value_keeps_its_shape():
+    own = Scrubber()
+    own.register("1234567")
+    assert own.scrub_json({"1234567": [1234567, "x1234567", None, {"a": 1.5}]}) == {"***": [1234567, "x***", None, {"a": 1.5}]}
 
 
 def test_making_a_secret_registers_it():

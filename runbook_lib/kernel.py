@@ -1,0 +1,40 @@
+"""What leaves a notebook's kernel: outputs, tracebacks, replies and widget messages, all of them without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from runbook_lib.secret import guard_process, scrubber
+
+
+def guard_kernel() -> None:
+    """Let nothing leave this kernel but through the scrubber, and keep no history of its cells. Nothing outside a kernel.
+
+    Tracebacks of `%xmode Verbose` show the values of variables, and a debugging print shows whatever it is given; the page, its
+    checkpoints and its exports are then made of what the kernel sent. Binary buffers of widgets are not looked into.
+    """
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    kernel = getattr(shell, "kernel", None)
+    if shell is None or kernel is None:
+        return
+    guard_process()
+    # Every message of every channel and thread is serialised by this one callable (jupyter_client, Session.serialize).
+    if not isinstance(kernel.session.pack, _CleanMessages):
+        kernel.session.pack = _CleanMessages(kernel.session.pack, kernel.session.unpack)
+    shell.history_manager.enabled = False  # our own kernels start without; this one may be somebody else's
+
+
+class _CleanMessages:
+    """Serialises parts of messages, each text in them scrubbed.
+
+    They are packed first: only then is everything in them a text, a number or a list of such, as it will be sent.
+    """
+
+    def __init__(self, pack: Callable[[Any], bytes], unpack: Callable[[bytes], Any]) -> None:
+        self._pack, self._unpack = pack, unpack
+
+    def __call__(self, part: Any) -> bytes:
+        return self._pack(scrubber.scrub_json(self._unpack(self._pack(part))))

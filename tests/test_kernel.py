@@ -1,0 +1,137 @@
+"""What a real kernel sends out, on every channel, under everything people turn on to find a fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from pathlib import Path
+from queue import Empty
+
+import pytest
+from jupyter_client.manager import KernelManager
+
+SECRET = "kernel-canary~7Qw/Zx+0123456789abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-and-more-of-it"
+GUARD = "from runbook_lib.kernel import guard_kernel; guard_kernel(); guard_kernel()"
+READ = "from runbook_lib.secret import Secret; from pathlib import Path; value = Secret(Path({path!r}).read_text()).reveal()"
+LEAKS = {
+    "print": "print(value)",
+    "stderr": "import sys; print(value, file=sys.stderr)",
+    "last expression": "{'token': [value]}",
+    "key": "{value: 1}",
+    "update of a display": "from IPython.display import display; display(value, display_id='x').update(value[::-1] and value)",
+    "html": "from IPython.display import HTML, display; display(HTML(f'<b>{value}</b>'))",
+    "exception": "raise ValueError(value)",
+    "verbose traceback": "def inner(token):\n    headers = {'Authorization': f'Bearer {token}'}\n    1 / 0\ninner(value)",
+    "password widget": "import ipywidgets; box = ipywidgets.Password(value=value); box",
+    "output widget": "out = ipywidgets.Output()\nwith out:\n    print(value)\nout",
+    "page of help": "get_ipython().payload_manager.write_payload({'source': 'page', 'data': {'text/plain': value}, 'start': 0})",
+    "logging": "import logging; logging.basicConfig(level=10, force=True); logging.getLogger('urllib3').debug('GET %s', value)",
+    "thread": "import threading; t = threading.Thread(target=print, args=(value,)); t.start(); t.join()",
+    "thread that fails": "t = threading.Thread(target=int, args=(value,)); t.start(); t.join()",
+    "http.client": (
+        "import http.client, socket; server = socket.create_server(('127.0.0.1', 0))\n"
+        "connection = http.client.HTTPConnection(*server.getsockname()); connection.set_debuglevel(1)\n"
+        "connection.request('POST', '/', body=value, headers={'Authorization': 'Bearer ' + value}); connection.close()"
+    ),
+    "late": "sys.__stderr__.write(value); sys.__stderr__.flush()",
+}
+
+
+class Kernel:
+    """A kernel over ipc; `heard` is all that it sent and that its own streams show."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "secret").write_text(SECRET)
+        self.manager = KernelManager(transport="ipc", ip=str(folder / "k"), connection_file=str(folder / "kernel.json"))
+        self.streams = (folder / "streams").open("w+")
+        environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython")}
+        self.manager.start_kernel(stdout=self.streams, stderr=self.streams, env=environment)
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=30)
+
+    def run(self, code: str) -> str:
+        heard = []
+        request = self.client.execute(code, allow_stdin=False)
+        reply = self.client.get_shell_msg(timeout=30)
+        heard.append(json.dumps(reply, default=str))
+        while True:
+            message = self.client.get_iopub_msg(timeout=30)
+            heard.append(json.dumps(message, default=str))
+            is_end = message["msg_type"] == "status" and message["content"]["execution_state"] == "idle"
+            if is_end and message["parent_header"].get("msg_id") == request:
+                return "\n".join(heard)
+
+    def late(self) -> str:
+        """What came after the cells had ended, and the process' own streams."""
+        heard = []
+        time.sleep(0.05)
+        try:
+            while True:
+                heard.append(json.dumps(self.client.get_iopub_msg(timeout=0.3), default=str))
+        except Empty:
+            pass
+        self.streams.seek(0)
+        return "\n".join([*heard, self.streams.read()])
+
+    def close(self) -> None:
+        if not self.manager.has_kernel:
+            return
+        self.client.stop_channels()
+        self.manager.shutdown_kernel()
+        self.streams.close()
+
+
+@pytest.fixture
+def kernel(tmp_path_factory):
+    opened = Kernel(tmp_path_factory.mktemp("k"))
+    yield opened
+    opened.close()
+
+
+def pieces(text: str) -> list[str]:
+    """The pieces of the secret, 24 characters long, that the text shows: a cut secret is a leak as well."""
+    return [SECRET[at : at + 24] for at in range(len(SECRET) - 24) if SECRET[at : at + 24] in text]
+
+
+def carried_out(kernel: Kernel) -> dict[str, str]:
+    kernel.run("get_ipython().run_line_magic('xmode', 'Verbose')")
+    kernel.run(READ.format(path=str(kernel.folder / "secret")))
+    heard = {name: kernel.run(code) for name, code in LEAKS.items()}
+    heard["late"] += kernel.late()
+    return heard
+
+
+def test_nothing_leaves_a_guarded_kernel(kernel):
+    kernel.run(GUARD)
+    heard = carried_out(kernel)
+    assert {name: pieces(text) for name, text in heard.items() if pieces(text)} == {}
+    assert {name for name, text in heard.items() if "***" not in text} == set()
+    assert '"ename": "ZeroDivisionError"' in heard["verbose traceback"]
+    assert "numbers stay 12345" in kernel.run("print('numbers stay', 12345)")
+
+
+def test_the_same_leaks_are_found_where_there_is_no_guard(kernel):
+    heard = carried_out(kernel)
+    assert {name for name, text in heard.items() if not pieces(text)} == set()
+
+
+def test_a_guarded_kernel_keeps_no_history_of_later_cells(kernel):
+    kernel.run("print('before the guard')")
+    kernel.run(GUARD)
+    kernel.run("print('after the guard')")
+    kernel.close()
+    [path] = (kernel.folder / "ipython").rglob("history.sqlite")
+    with sqlite3.connect(path) as history:
+        cells = [source for (source,) in history.execute("select source from history")]
+    history.close()
+    assert cells == ["print('before the guard')", GUARD]
+
+
+def test_outside_a_kernel_there_is_nothing_to_guard():
+    from runbook_lib.kernel import guard_kernel
+
+    assert guard_kernel() is None
