@@ -67,7 +67,7 @@ def test_a_module_imports_only_lower_floors_and_the_sandbox_nothing(path):
     [
         ("requests", {"http.py", "sandbox/in_process.py", "sandbox/world.py", "sandbox/entra_engine/scim_calls.py"}),
         ("pandas", {"tables.py"}),
-        ("papermill", {"batch/runner.py"}),
+        ("papermill", {"batch/runner.py", "batch/pages.py"}),
         ("ipywidgets", {"notebook.py"}),
     ],
 )

@@ -57,17 +57,18 @@ def run_tenant(tenant: TenantSettings, mode: RunMode, folder: Path) -> TenantOut
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from runbook_lib.batch.pages import private
+
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     values = tenant.model_dump(mode="json")
     write_private(folder / "settings.json", json.dumps(values, indent=1))
-    page = folder / "inbound_scim.ipynb"
     parameters = {**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)}
     trouble, kind = "", ""
     try:
         with tempfile.TemporaryDirectory(prefix="scim-") as sockets:
             papermill.execute_notebook(
                 str(NOTEBOOK),
-                str(page),
+                private(folder / "inbound_scim.ipynb"),
                 parameters=parameters,
                 kernel_name="python3",
                 progress_bar=False,
@@ -79,7 +80,6 @@ def run_tenant(tenant: TenantSettings, mode: RunMode, folder: Path) -> TenantOut
         trouble, kind = scrubber.scrub(f"{failed.ename}: {failed.evalue}"), failed.ename
     except DeadKernelError:
         trouble = "the kernel died"
-    _make_private(page)
     return _outcome(tenant, mode, folder, trouble, kind)
 
 
@@ -114,12 +114,6 @@ def _kernel_over_ipc(sockets: str) -> Any:
     from traitlets.config import Config
 
     return Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}) if os.name == "posix" else Config()
-
-
-def _make_private(page: Path) -> None:
-    """Take secrets out of the executed page, should one have got there, and let only its owner read it."""
-    if page.exists():
-        write_private(page, page.read_text(encoding="utf-8"))
 
 
 def write_summary(folder: Path, outcomes: list[TenantOutcome]) -> None:

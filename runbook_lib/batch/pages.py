@@ -1,0 +1,28 @@
+"""The executed page on disk: each write of it, those during the run too, is whole, without secrets and for its owner only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from papermill.iorw import papermill_io
+
+from runbook_lib.report import write_private
+
+_SCHEME = "private:"
+
+
+def private(page: Path) -> str:
+    """Return the output path that makes papermill write this page privately; by itself it writes 0644, and over the old page."""
+    if not isinstance(papermill_io.get_handler(_SCHEME), _PrivatePages):
+        papermill_io.register(_SCHEME, _PrivatePages())
+    return f"{_SCHEME}{page.absolute()}"
+
+
+class _PrivatePages:
+    """Where papermill puts pages. It writes after every cell and, in a long one, every 30 seconds; it never reads them."""
+
+    def write(self, buf: str, path: str) -> None:
+        write_private(Path(self.pretty_path(path)), buf)
+
+    def pretty_path(self, path: str) -> str:
+        return path.removeprefix(_SCHEME)
