@@ -169,23 +169,24 @@ def sandbox(ready_file: Path | None, tenants: int, seed: int, port: int) -> None
     serve_forever(ready_file=ready_file, tenants=tenants, seed=seed, port=port)
 
 
-@main.command()
-def lab() -> None:
-    """Open JupyterLab on the runbook, a sandbox running beside it.
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def lab(options: tuple[str, ...]) -> None:
+    """Open JupyterLab on the runbook, a sandbox running beside it. OPTIONS are JupyterLab's own.
 
-    Example: python -m runbook_lib lab
+    Example: python -m runbook_lib lab --no-browser
     """
     import subprocess
     import tempfile
 
     from runbook_lib.batch.runner import NOTEBOOK
+    from runbook_lib.lab import SCRATCH_PARENT, lab_command, lab_variables
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import with_sandbox
 
-    with tempfile.TemporaryDirectory() as scratch, launched(Path(scratch) / "ready.json"):
-        command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", str(NOTEBOOK)]
-        environment = with_sandbox(Path(scratch) / "ready.json")
-        sys.exit(subprocess.call(command, env=environment))  # noqa: S603 - our own command
+    with tempfile.TemporaryDirectory(prefix="scim-", dir=SCRATCH_PARENT) as scratch, launched(Path(scratch) / "ready.json"):
+        environment = {**with_sandbox(Path(scratch) / "ready.json"), **lab_variables(Path(scratch))}
+        sys.exit(subprocess.call(lab_command(NOTEBOOK, options), env=environment))  # noqa: S603 - our own command
 
 
 @main.command()
