@@ -15,6 +15,7 @@ import click
 
 from runbook_lib import __version__
 from runbook_lib.secret import guard_process
+from runbook_lib.visible import visible
 
 EPILOG = """Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing sent; 3 blocked; 4 changes pending;
 5 another run holds a tenant; 130/143 interrupted."""
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    click.echo(visible(text), err=True)
 
 
 @main.command()
@@ -83,7 +84,7 @@ def demo(out: Path | None) -> None:
     click.echo(f"\n{'round':<12} {'tenant':<18} {'status':<10} {'calls':>5}  what to know")
     for title, lines in rounds.items():
         for outcome, count in lines:
-            click.echo(f"{title:<12} {outcome.name:<18} {outcome.status:<10} {count:>5}  {outcome.about[:110]}")
+            click.echo(f"{title:<12} {outcome.name:<18} {outcome.status:<10} {count:>5}  {visible(outcome.about[:110])}")
     click.echo("\nplan writes nothing; blocked tenants are refused on purpose; the second apply finds nothing left to do.")
     click.echo(f"Pages, reports and journals: {folder}")
     good = all(outcome.status == "unchanged" for outcome, _ in rounds["apply again"])
@@ -149,7 +150,7 @@ def run(tenants: Path, mode: str, only: tuple[str, ...], out: Path | None, as_js
         )
     else:
         for outcome in outcomes:
-            click.echo(f"{outcome.name:<24} {outcome.status:<12} {outcome.about}")
+            click.echo(f"{outcome.name:<24} {outcome.status:<12} {visible(outcome.about)}")
         click.echo(f"\nPages, reports and journals: {folder}")
     sys.exit(exit_code(outcomes))
 
@@ -203,7 +204,7 @@ def report(run_dir: Path) -> None:
     outcomes = tuple(TenantOutcome(folder.name, *tenant_status(folder / "journal.jsonl"), folder) for folder in folders)
     write_summary(run_dir, list(outcomes))
     for outcome in outcomes:
-        click.echo(f"{outcome.name:<24} {outcome.status:<12} {outcome.about}")
+        click.echo(f"{outcome.name:<24} {outcome.status:<12} {visible(outcome.about)}")
     sys.exit(exit_code(outcomes))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import html as markup
 import json
 import tempfile
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from runbook_lib.report import ICONS
 from runbook_lib.sandbox.process import launched
 from runbook_lib.session import Session
 from runbook_lib.settings import EXTRAS, RunMode, TenantSettings, attached_sandbox
+from runbook_lib.visible import as_html, visible
 
 PROJECT = Path(__file__).resolve().parent.parent
 _COLOURS = {"CHANGED": "#1a7f37", "PASSED": "#1a7f37", "UNCHANGED": "#1a7f37", "BLOCKED": "#c62828", "FAILED": "#c62828"}
@@ -59,8 +59,8 @@ class NotebookSession:
             (row["step"], row["title"], f"{ICONS[row['status']]} {row['status']}", row["remedy"]) for row in self._session.rows()
         )
         table = Table("Summary", ("step", "what", "result", "what to do"), rows)
-        page = f"<p><strong>{markup.escape(status)}</strong>: {markup.escape(about)}</p>{tables.html(table)}"
-        return View(page, f"{status}: {about}\n\n{tables.text(table)}")
+        page = f"<p><strong>{as_html(status)}</strong>: {as_html(about)}</p>{tables.html(table)}"
+        return View(page, f"{status}: {visible(about)}\n\n{tables.text(table)}")
 
     def _with_button(self, result: StepResult) -> Any:
         import ipywidgets as widgets
@@ -85,15 +85,15 @@ def step_view(result: StepResult) -> View:
     """Return a step's result as a view: state in colour and words, reason, remedy, changes, evidence."""
     colour = _COLOURS.get(result.status, "#0969da")
     state = f'<strong style="color:{colour}">{ICONS[result.status]} {result.status}</strong>'
-    page = [f"<p>{state} {result.step} {markup.escape(result.title)}</p>"]
+    page = [f"<p>{state} {result.step} {as_html(result.title)}</p>"]
     words = [f"{result.status} {result.step} {result.title}"]
     for text, style in ((result.reason, ""), (result.remedy, ' style="font-style:italic"')):
         if text:
-            page.append(f"<p{style}>{markup.escape(text).replace('$', '&#36;')}</p>")
-            words.append(text)
+            page.append(f"<p{style}>{as_html(text)}</p>")
+            words.append(visible(text))
     shown = ([tables.diff_table(result.diffs)] if result.diffs else []) + list(result.tables)
     for table in shown:
-        page.append(f"<p>{markup.escape(table.title)}</p>{tables.html(table)}")
+        page.append(f"<p>{as_html(table.title)}</p>{tables.html(table)}")
         words.append(f"{table.title}\n{tables.text(table)}")
     return View("".join(page), "\n\n".join(words))
 
@@ -147,4 +147,4 @@ def _person_is_present() -> bool:
 def _say(message: str) -> None:
     from IPython.display import display
 
-    display(View(f"<p>{markup.escape(message)}</p>", message))  # type: ignore[no-untyped-call]
+    display(View(f"<p>{as_html(message)}</p>", visible(message)))  # type: ignore[no-untyped-call]

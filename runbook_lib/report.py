@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from runbook_lib.journal import Event, read_events
 from runbook_lib.secret import scrubber
+from runbook_lib.visible import visible
 
 EXIT_CODES = {"done": 0, "unchanged": 0, "failed": 1, "interrupted": 1, "blocked": 3, "pending": 4, "busy": 5}
 ICONS = {
@@ -32,7 +33,8 @@ def write_private(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as writer:
+    # Half a character, as a service may send one, cannot be written; as an escape it can, and JSON reads it back.
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as writer:
         writer.write(scrubber.scrub(text))
     part.replace(path)
 
@@ -87,8 +89,15 @@ def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
 def write_report(
     path: Path, *, tenant: str, mode: str, version: str, rows: list[dict[str, Any]], time: str, outcome: tuple[str, str]
 ) -> None:
-    """Write report.html: one file, no outside resources, every text escaped. `outcome` is the status and what to know."""
-    environment = Environment(loader=PackageLoader("runbook_lib", "templates"), autoescape=select_autoescape(default=True))
+    """Write report.html: one file, no outside resources, every text escaped, hidden characters shown.
+
+    `outcome` is the status and what to know about it.
+    """
+    environment = Environment(
+        loader=PackageLoader("runbook_lib", "templates"),
+        autoescape=select_autoescape(default=True),
+        finalize=lambda value: visible(value) if isinstance(value, str) else value,
+    )
     status, about = outcome
     page = environment.get_template("report.html.j2").render(
         tenant=tenant, mode=mode, version=version, rows=rows, time=time, icons=ICONS, status=status, about=about

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from runbook_lib.change import Diff, Table
+from runbook_lib.visible import visible, without_maths
 
 
 def frame(table: Table) -> pd.DataFrame:
-    """Return a step's table as a DataFrame of texts, one row for each of its rows."""
-    return pd.DataFrame(list(table.rows), columns=list(table.columns), dtype="str")
+    """Return a step's table as a DataFrame of texts, one row for each of its rows; what nobody would see is shown as escapes."""
+    rows = [tuple(map(visible, row)) for row in table.rows]
+    return pd.DataFrame(rows, columns=list(table.columns), dtype="str")
 
 
 def diff_table(diffs: tuple[Diff, ...]) -> Table:
@@ -18,9 +20,9 @@ def diff_table(diffs: tuple[Diff, ...]) -> Table:
 
 
 def html(table: Table) -> str:
-    """Return a table as HTML, every cell escaped; dollar signs too, which notebooks would take for formulas."""
+    """Return a table as HTML, every cell escaped, and nothing in it a formula."""
     text = frame(table).to_html(index=False, border=0, justify="left", max_rows=None)
-    return f'<div style="overflow-x:auto">{text}</div>'.replace("$", "&#36;")
+    return f'<div style="overflow-x:auto">{without_maths(text)}</div>'
 
 
 def text(table: Table) -> str:

@@ -6,24 +6,24 @@ import csv
 import html
 import io
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from runbook_lib.visible import as_cell, as_html
 
 
 def summary_csv(rows: list[dict[str, str]]) -> str:
-    """Return the rows as CSV; a cell that a spreadsheet would take for a formula starts with an apostrophe."""
+    """Return the rows as CSV, every cell in quotes: where the semicolon separates, one with a semicolon would be two."""
     target = io.StringIO(newline="")
-    writer = csv.writer(target)
+    writer = csv.writer(target, quoting=csv.QUOTE_ALL)
     writer.writerow(["name", "status", "about", "folder"])
     for row in rows:
-        writer.writerow([f"'{value}" if value.startswith(_FORMULA) else value for value in row.values()])
+        writer.writerow([as_cell(value) for value in row.values()])
     return target.getvalue()
 
 
 def summary_html(rows: list[dict[str, str]]) -> str:
     """Return the rows as one page that links each tenant's report, every text escaped."""
     body = "".join(
-        f'<tr><td><a href="{html.escape(row["folder"])}/report.html">{html.escape(row["name"])}</a></td>'
-        f"<td>{html.escape(row['status'])}</td><td>{html.escape(row['about'])}</td></tr>"
+        f'<tr><td><a href="{html.escape(row["folder"])}/report.html">{as_html(row["name"])}</a></td>'
+        f"<td>{as_html(row['status'])}</td><td>{as_html(row['about'])}</td></tr>"
         for row in rows
     )
     return (

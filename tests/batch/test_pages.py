@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 import threading
 import time
@@ -10,6 +12,7 @@ import time
 import nbformat
 import papermill
 import pytest
+from papermill.iorw import papermill_io
 
 from runbook_lib.batch.pages import private
 from runbook_lib.secret import Secret
@@ -82,10 +85,23 @@ def test_papermill_by_itself_leaks_them(notebook, tmp_path):
 
 
 def test_a_page_that_cannot_be_written_whole_leaves_the_old_one(tmp_path, monkeypatch):
-    from papermill.iorw import papermill_io
-
     page = tmp_path / "page.ipynb"
     papermill_io.write("{}", private(page))
-    with pytest.raises(UnicodeEncodeError):
-        papermill_io.write("{\ud800}", private(page))
+    monkeypatch.setattr(os, "fdopen", FullDisk)
+    with pytest.raises(OSError, match="No space"):
+        papermill_io.write('{"new": 1}', private(page))
     assert page.read_text() == "{}"
+
+
+class FullDisk:
+    def __init__(self, handle, *_, **__):
+        os.close(handle)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def write(self, _text):
+        raise OSError(errno.ENOSPC, "No space left on device")
