@@ -25,6 +25,10 @@ _SHAPES = re.compile(
     re.DOTALL,
 )
 _AUTHORIZATION = re.compile(r"(?i)(\bbearer\s+|authorization\W{1,8}basic\s+)[A-Za-z0-9._~+/=-]{8,}")
+_FIELD = re.compile(  # of JSON, of a Python dictionary or of a form; also where the text that has it is itself in one
+    r"""((?<![A-Za-z0-9_])(?:client_secret|client_assertion|access_token|refresh_token|id_token|password)"""
+    r"""(?:\\*['"]\s*:\s*\\*['"]|=))[^\s&'"\\]+"""
+)
 _PASSWORD_IN_URL = re.compile(r"""(://[^\s/:@'"]*:)[^\s/@'"]+(?=@)""")
 _EDGE = 24  # so many characters tell a secret that was cut, by verbose tracebacks for one; a token's public id has only 20
 _CUT = r"[A-Za-z0-9_~+/.=-]*"
@@ -59,7 +63,7 @@ class Scrubber:
         for edge, rest in self._edges.items():
             if edge in text:
                 text = rest.sub(MASK, text)
-        for shape in (_AUTHORIZATION, _PASSWORD_IN_URL):
+        for shape in (_AUTHORIZATION, _FIELD, _PASSWORD_IN_URL):
             text = shape.sub(rf"\1{MASK}", text)
         return _SHAPES.sub(MASK, text)
 
@@ -79,8 +83,9 @@ class Scrubber:
 
 
 def _encoded_forms(value: str) -> set[str]:
-    """Return the text as URLs, JSON, Python, HTML and base64 write it, also JSON within JSON as in a notebook file."""
-    texts = {value, repr(value)[1:-1], _json(value), json.dumps(value, ensure_ascii=False)[1:-1]}
+    """Return the text as URLs, JSON, Python, HTML and base64 write it; also JSON as Python shows it and JSON within JSON."""
+    texts = {value, _json(value), json.dumps(value, ensure_ascii=False)[1:-1]}
+    texts |= {shown for text in texts for shown in _python_forms(text)}
     texts |= {_json(text) for text in texts}
     texts |= {escaped.replace("&quot;", "&#34;").replace("&#x27;", "&#39;") for escaped in map(html.escape, tuple(texts))}
     texts |= {html.escape(value), *_url_forms(value), *_base64_forms(value.encode("utf-8", "surrogatepass"))}
@@ -91,6 +96,12 @@ def _encoded_forms(value: str) -> set[str]:
 
 def _json(text: str) -> str:
     return json.dumps(text)[1:-1]
+
+
+def _python_forms(text: str) -> set[str]:
+    """Return the text as Python shows it, also as octets, in either kind of quotes: those around depend on the whole text."""
+    octets = text.encode("utf-8", "surrogatepass")
+    return {repr(text)[1:-1], repr('"' + text)[2:-1], repr(octets)[2:-1], repr(b'"' + octets)[3:-1]}
 
 
 def _url_forms(value: str) -> set[str]:
