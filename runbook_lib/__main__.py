@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from runbook_lib import __version__
-from runbook_lib.secret import guard_process
+from runbook_lib.secret import guard_process, scrubber
 from runbook_lib.visible import visible
 
 EPILOG = """Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing sent; 3 blocked; 4 changes pending;
@@ -34,8 +34,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, terminated)
 
 
+def _shown(text: str) -> str:
+    """Return the text for a terminal. It is scrubbed here as well: where the locale is ASCII, click writes past our stream."""
+    return visible(scrubber.scrub(text))
+
+
 def _say(text: str) -> None:
-    click.echo(visible(text), err=True)
+    click.echo(_shown(text), err=True)
 
 
 @main.command()
@@ -84,7 +89,7 @@ def demo(out: Path | None) -> None:
     click.echo(f"\n{'round':<12} {'tenant':<18} {'status':<10} {'calls':>5}  what to know")
     for title, lines in rounds.items():
         for outcome, count in lines:
-            click.echo(f"{title:<12} {outcome.name:<18} {outcome.status:<10} {count:>5}  {visible(outcome.about[:110])}")
+            click.echo(f"{title:<12} {outcome.name:<18} {outcome.status:<10} {count:>5}  {_shown(outcome.about[:110])}")
     click.echo("\nplan writes nothing; blocked tenants are refused on purpose; the second apply finds nothing left to do.")
     click.echo(f"Pages, reports and journals: {folder}")
     good = all(outcome.status == "unchanged" for outcome, _ in rounds["apply again"])
@@ -150,7 +155,7 @@ def run(tenants: Path, mode: str, only: tuple[str, ...], out: Path | None, as_js
         )
     else:
         for outcome in outcomes:
-            click.echo(f"{outcome.name:<24} {outcome.status:<12} {visible(outcome.about)}")
+            click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")
         click.echo(f"\nPages, reports and journals: {folder}")
     sys.exit(exit_code(outcomes))
 
@@ -204,7 +209,7 @@ def report(run_dir: Path) -> None:
     outcomes = tuple(TenantOutcome(folder.name, *tenant_status(folder / "journal.jsonl"), folder) for folder in folders)
     write_summary(run_dir, list(outcomes))
     for outcome in outcomes:
-        click.echo(f"{outcome.name:<24} {outcome.status:<12} {visible(outcome.about)}")
+        click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")
     sys.exit(exit_code(outcomes))
 
 

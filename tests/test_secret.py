@@ -276,6 +276,16 @@ raise ValueError(value)
     assert VALUE not in run.stderr.replace(f"Secret({VALUE!r})", "")
 
 
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_what_the_command_line_says_is_clean_and_visible(locale, tmp_path):
+    command = [sys.executable, "-m", "runbook_lib", "run", "proxy-canary-1\u202e\x1b[31m.csv"]
+    environment = {**os.environ, "HTTPS_PROXY": "http://user:proxy-canary-1@127.0.0.1:1", **locale}
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert run.returncode == 2
+    assert "proxy-canary" not in run.stdout + run.stderr
+    assert r"\x1b[31m.csv cannot be read" in run.stderr
+
+
 LONG = "4f8a~" + "".join(f"{number:03d}x" for number in range(40))
 
 
