@@ -129,7 +129,7 @@ def test_the_session_of_a_page_shows_no_secret(lab):
     heard = lab.run(
         kernel_id,
         "%xmode Verbose",
-        "from runbook_lib.notebook import open_session; session = open_session(out='out')",
+        f"from runbook_lib.notebook import open_session; session = open_session(out={str(lab.home / 'out')!r})",
         f"from runbook_lib.secret import Secret; value = Secret('{TYPED[:8]}' '{TYPED[8:]}').reveal(); print('said', value)",
         "1 / (0 * len(value))",
     )
