@@ -21,7 +21,6 @@ from runbook_lib.sandbox.simulation import KINDS, Fault
 from runbook_lib.sandbox.world import EntraTenant
 from runbook_lib.session import Machine, Session
 from runbook_lib.settings import RunMode, TenantSettings
-from runbook_lib.steps import STEPS
 
 SERVICES = {"localhost:1": "auth0", "localhost:2": "login", "localhost:3": "graph"}
 TARGET_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -210,12 +209,21 @@ class Laboratory:
     def run(self, mode: str = "apply", *, machine: str = "here") -> Outcome:
         """Run all steps in a folder of its own beside those of earlier runs."""
         self.runs += 1
+        return self._session(self.out(self.runs, machine), mode, machine)
+
+    def undo(self, run: int, mode: str = "apply", *, machine: str = "here") -> Outcome:
+        """Take a run back: the first is 1."""
+        return self._session(self.out(run, machine), mode, machine, is_undo=True)
+
+    def out(self, run: int, machine: str = "here") -> Path:
+        return self.folder / f"outputs-{machine}" / f"run-{run:03d}" / self.name
+
+    def _session(self, out: Path, mode: str, machine: str, *, is_undo: bool = False) -> Outcome:
         at = len(self.simulation.history)
-        out = self.folder / f"outputs-{machine}" / f"run-{self.runs:03d}" / self.name
         session: Session | None = None
         try:
-            session = Session(self.settings, mode=RunMode(mode), out=out, machine=self.machine(machine))
-            for step in STEPS:
+            session = Session(self.settings, mode=RunMode(mode), out=out, machine=self.machine(machine), is_undo=is_undo)
+            for step in session.steps:
                 session.do(step.number)
             status, about = session.finish()
         except Killed:

@@ -1,0 +1,102 @@
+"""Several faults in one run, more in its re-run, and in undo: fixed seeds, one right end state."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.reliability.laboratory import ALL_KINDS, Laboratory
+
+TRIES = 6  # runs without further faults until everything must be right; two are expected
+RUN_LENGTH = 100
+UNDO_LENGTH = 40
+
+
+def broken_runs(folder: Path, seed: int) -> tuple[Laboratory, random.Random, bool]:
+    """Two to five faults, some in the first run and the rest in the next; say whether a report was untrue."""
+    folder.mkdir()
+    dice = random.Random(seed)
+    laboratory = Laboratory(folder, furnished=dice.random() < 0.5)
+    untrue = False
+    faults = dice.randint(2, 5)
+    for count in (dice.randint(1, faults), faults):
+        for _ in range(count):
+            laboratory.break_at(dice.randint(1, RUN_LENGTH), dice.choice(ALL_KINDS))
+        untrue |= laboratory.run().status in ("done", "unchanged") and bool(laboratory.wrongs())
+        faults -= count
+        if not faults:
+            break
+    laboratory.mend()
+    return laboratory, dice, untrue
+
+
+def converged_after(laboratory: Laboratory) -> int | None:
+    """Run without faults until all is right; return how many runs that took, or None."""
+    for number in range(1, TRIES + 1):
+        outcome = laboratory.run()
+        if outcome.status in ("done", "unchanged"):
+            return number if not laboratory.wrongs() else None
+    return None
+
+
+def test_runs_with_several_faults_are_repaired(tmp_path, figure, trials):
+    count = trials(40, 2000)
+    needed: Counter[int | None] = Counter()
+    untrue, early, wrote = [], [], []
+    for seed in range(count):
+        laboratory, _, lied = broken_runs(tmp_path / str(seed), seed)
+        needed[converged_after(laboratory)] += 1
+        untrue += [seed] * lied
+        early += [seed] * bool(laboratory.early_starts)
+        wrote += [seed] * bool(laboratory.run().writes)
+    figure("random: runs with 2 to 5 faults", count)
+    figure("random: not converged", needed[None])
+    figure("random: re-runs needed", ", ".join(f"{n}: {needed[n]}" for n in sorted(n for n in needed if n)))
+    figure("random: reports that said done while the state differed", len(untrue))
+    assert (needed[None], untrue, early, wrote) == (0, [], [], [])
+
+
+def what_was_there(laboratory: Laboratory) -> object:
+    """What undo has to bring back: all of the customer but a person's profile, empty notes and a guard that stays on."""
+    auth0, entra = laboratory.world.auth0, laboratory.entra
+    principals = {key: {**value, "notes": value["notes"] or None} for key, value in entra.service_principals.items()}
+    schemas = [without(schema, "version") for p in entra.provisioning.values() for schema in p.schemas.values()]
+    tokens = {key: [token["token_id"] for token in p.tokens] for key, p in auth0.provisioning.items()}
+    configurations = {key: without(p.configuration, "updated_on") for key, p in auth0.provisioning.items()}
+    assigned = sorted((a["principalId"], a["resourceId"]) for a in entra.assignments)
+    return copy.deepcopy((auth0.connections, configurations, tokens, entra.applications, principals, schemas, assigned))
+
+
+def without(document: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != key}
+
+
+def test_undo_brings_back_what_was_there_also_when_it_breaks(tmp_path, figure, trials):
+    count = trials(20, 500)
+    left, second, created = [], [], []
+    for seed in range(count):
+        dice = random.Random(seed)
+        (tmp_path / str(seed)).mkdir()
+        laboratory = Laboratory(tmp_path / str(seed), furnished=dice.random() < 0.5)
+        before = what_was_there(laboratory)
+        if dice.random() < 0.5:  # a run that broke is taken back too
+            laboratory.break_at(dice.randint(1, RUN_LENGTH), dice.choice(ALL_KINDS))
+        laboratory.run()
+        laboratory.mend()
+        for _ in range(dice.randint(0, 2)):
+            laboratory.break_at(dice.randint(1, UNDO_LENGTH), dice.choice(ALL_KINDS))
+        laboratory.undo(1)
+        laboratory.mend()
+        for _ in range(TRIES):
+            if laboratory.undo(1).status in ("done", "unchanged"):
+                break
+        left += [seed] * (what_was_there(laboratory) != before)
+        second += [seed] * bool(laboratory.undo(1).writes)
+        created += [seed] * bool(laboratory.early_starts)
+    figure("undo: runs taken back, half of them broken, with faults in undo", count)
+    figure("undo: something left or lost", len(left))
+    figure("undo: a second undo that wrote something", len(second))
+    assert (left, second, created) == ([], [], [])
