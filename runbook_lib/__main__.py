@@ -234,16 +234,17 @@ def undo(run_dir: Path, mode: str, only: tuple[str, ...], as_json: bool) -> None
         _say(str(wrong))
         sys.exit(2)
     if as_json:
-        click.echo(json.dumps(results, ensure_ascii=False))
+        click.echo(json.dumps(results))
     else:
         for result in results:
-            click.echo(f"\n{result['name']}: {result['status']}: {result['about']}")
+            click.echo()
+            click.echo(_shown(f"{result['name']}: {result['status']}: {result['about']}"))
             for row in result["steps"]:
-                click.echo(
-                    f"  {ICONS[row['status']]} {row['status']:<10} {row['title']}. {row['reason']} {row['remedy']}".rstrip()
-                )
+                line = f"  {ICONS[row['status']]} {row['status']:<10} {row['title']}. {row['reason']} {row['remedy']}"
+                click.echo(_shown(line.rstrip()))
                 for diff in row["diffs"]:
-                    click.echo(f"      {diff['field']}: {diff['before'] or '(nothing)'} -> {diff['after'] or '(nothing)'}")
+                    line = f"      {diff['field']}: {diff['before'] or '(nothing)'} -> {diff['after'] or '(nothing)'}"
+                    click.echo(_shown(line))
         click.echo("\nNothing was written: add --mode apply to carry it out." if mode == "plan" else "")
     codes = {EXIT_CODES[result["status"]] for result in results}
     sys.exit(next((code for code in (1, 5, 3, 4) if code in codes), 0))
