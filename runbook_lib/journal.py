@@ -68,7 +68,7 @@ class Journal:
 def _append(path: Path, line: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_APPEND)
     try:
-        octets = line.encode()
+        octets = line.encode("utf-8", "backslashreplace")  # a service may send half a surrogate
         if os.write(handle, octets) != len(octets):
             raise OSError(0, "the disk took only a part of the line")
         os.fsync(handle)

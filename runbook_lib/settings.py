@@ -20,7 +20,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from runbook_lib.errors import SettingsError
-from runbook_lib.secret import Secret
+from runbook_lib.secret import Secret, scrubber
 
 Hazards = Literal["turn-common-endpoint-off", "change-user-id-attribute", "replace-tenant-url", "shared-mail-addresses"]
 _NAME = re.compile(r"(?:auth0|[A-Za-z])(?:auth0|[A-Za-z_ ]){0,39}")  # no other digits: those are what secrets have
@@ -287,6 +287,7 @@ def sandbox_cloud(ready_file: Path) -> Cloud:
     try:
         ready = json.loads(ready_file.read_text(encoding="utf-8"))
         authority, graph, domain, ca_bundle = (str(ready[key]) for key in ("authority", "graph", "auth0_domain", "ca_bundle"))
+        scrubber.register(str(ready.get("control_token", "")))
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError(
             "cloud: names a ready file that is not there or not of a sandbox; start one with: python -m runbook_lib sandbox"
