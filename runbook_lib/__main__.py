@@ -53,7 +53,9 @@ def demo(out: Path | None) -> None:
     import tempfile
     from concurrent.futures import ThreadPoolExecutor
 
-    from runbook_lib.batch.runner import TenantOutcome, new_run_folder, run_tenant, write_summary
+    from runbook_lib.batch.one_tenant import TenantOutcome, Workshop, run_tenant
+    from runbook_lib.batch.runner import new_run_folder
+    from runbook_lib.batch.summary import write_summary
     from runbook_lib.batch.tenants_file import read_tenants
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import RunMode
@@ -62,13 +64,18 @@ def demo(out: Path | None) -> None:
     folder = new_run_folder(out)
     rounds: dict[str, list[tuple[TenantOutcome, str]]] = {"plan": [], "apply": [], "apply again": []}
 
-    with tempfile.TemporaryDirectory() as scratch, launched(Path(scratch) / "ready.json") as ready, ThreadPoolExecutor(2) as pool:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        launched(Path(scratch) / "ready.json") as ready,
+        Workshop.opened() as shop,
+        ThreadPoolExecutor(4) as pool,
+    ):
         everyone = {tenant.name: tenant for tenant in read_tenants(Path(ready["tenants_file"]))}
 
         def carry_out(title: str, name: str, calls: Callable[[], int] | None = None) -> None:
             mode = RunMode.PLAN if title == "plan" else RunMode.APPLY
             before = calls() if calls else 0
-            outcome = run_tenant(everyone[name], mode, folder / title.replace(" ", "-") / name)
+            outcome = run_tenant(everyone[name], mode, folder / title.replace(" ", "-") / name, shop)
             rounds[title].append((outcome, str(calls() - before) if calls else ""))
             _say(f"  {title:<12} {name:<18} {outcome.status}")
 
@@ -76,7 +83,7 @@ def demo(out: Path | None) -> None:
             for title in rounds:
                 carry_out(title, "half-done")
 
-        # Two at a time; `fresh` is applied alone, so that the calls counted are its own.
+        # Some at a time; `fresh` is applied alone, so that the calls counted are its own.
         jobs = [pool.submit(half_done), *(pool.submit(carry_out, "plan", name) for name in everyone if name != "half-done")]
         for job in jobs:
             job.result()
@@ -114,50 +121,59 @@ def _call_counter(ready: dict[str, str]) -> Callable[[], int]:
 
 
 @main.command()
-@click.argument("tenants", type=click.Path(path_type=Path))
-@click.option("--mode", type=click.Choice(["plan", "apply"]), default="plan", show_default=True, help="plan writes nothing.")
+@click.argument("tenants", type=click.Path(path_type=Path), required=False)
+@click.option("--mode", type=click.Choice(["plan", "apply"]), help="plan, the default, writes nothing.")
 @click.option("--only", metavar="NAME", multiple=True, help="Only this tenant; may be given again.")
+@click.option("--jobs", type=click.IntRange(1, 200), default=16, show_default=True, help="So many tenants at a time.")
+@click.option("--canary", type=click.IntRange(0), default=0, metavar="N", help="Run the first N alone, then the rest.")
+@click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Start no further tenant once N have failed.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN_DIR", help="Go on with a run: do what is not done.")
+@click.option("--failed", is_flag=True, help="With --resume: only tenants that failed or were blocked.")
+@click.option("--kernel", type=click.Choice(["auto", "warm", "stock"]), default="auto", help="How kernels are started.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the outputs.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
-def run(tenants: Path, mode: str, only: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+def run(
+    tenants: Path | None,
+    mode: str | None,
+    only: tuple[str, ...],
+    jobs: int,
+    canary: int,
+    max_failures: int | None,
+    resume: Path | None,
+    failed: bool,
+    kernel: str,
+    out: Path | None,
+    as_json: bool,
+) -> None:
     """Run the notebook for every tenant of a CSV or YAML file.
 
-    Example: python -m runbook_lib run tenants.csv --mode apply --only contoso
+    Example: python -m runbook_lib run tenants.csv --mode apply --canary 3
+
+    Later: python -m runbook_lib run --resume outputs/20261124-101500-000000
     """
-    from runbook_lib.batch.runner import TenantOutcome, exit_code, new_run_folder, run_tenants
-    from runbook_lib.batch.tenants_file import read_tenants
+    from typing import cast
+
+    from runbook_lib.batch.command import Wanted, carry_out
+    from runbook_lib.batch.runner import Options
+    from runbook_lib.batch.warm_kernels import KernelKind
     from runbook_lib.errors import SettingsError
     from runbook_lib.settings import RunMode
 
+    wanted = Wanted(tenants, RunMode(mode) if mode else None, only, resume, failed, out)
+    options = Options(RunMode.PLAN, jobs, cast("KernelKind", kernel), canary, max_failures)
     try:
-        chosen = read_tenants(tenants)
+        folder, outcomes, code = carry_out(wanted, options)
     except SettingsError as wrong:
         _say(str(wrong))
         sys.exit(2)
-    if unknown := set(only) - {tenant.name for tenant in chosen}:
-        raise click.BadParameter(f"the file has no tenant {', '.join(sorted(unknown))}", param_hint="--only")
-    chosen = tuple(tenant for tenant in chosen if not only or tenant.name in only)
-    folder = new_run_folder(out)
-
-    def tell(outcome: TenantOutcome) -> None:
-        _say(f"{outcome.name}: {outcome.status}: {outcome.about}")
-
-    try:
-        outcomes = run_tenants(chosen, RunMode(mode), folder, tell)
-    except KeyboardInterrupt:
-        _say(f"interrupted; what was done is in {folder}")
-        sys.exit(130)
     if as_json:
-        click.echo(
-            json.dumps(
-                {"folder": str(folder), "tenants": [{"name": o.name, "status": o.status, "about": o.about} for o in outcomes]}
-            )
-        )
+        rows = [{"name": o.name, "status": o.status, "about": o.about} for o in outcomes]
+        click.echo(json.dumps({"folder": str(folder), "tenants": rows}, ensure_ascii=False))
     else:
         for outcome in outcomes:
             click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")
-        click.echo(f"\nPages, reports and journals: {folder}")
-    sys.exit(exit_code(outcomes))
+        click.echo(f"\nSummary: {folder / 'summary.html'}")
+    sys.exit(code)
 
 
 @main.command()
@@ -185,7 +201,7 @@ def lab(options: tuple[str, ...]) -> None:
     import subprocess
     import tempfile
 
-    from runbook_lib.batch.runner import NOTEBOOK
+    from runbook_lib.batch.one_tenant import NOTEBOOK
     from runbook_lib.lab import SCRATCH_PARENT, lab_command, lab_variables
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import with_sandbox
@@ -202,12 +218,12 @@ def report(run_dir: Path) -> None:
 
     Example: python -m runbook_lib report outputs/20261124-101500-000000
     """
-    from runbook_lib.batch.runner import TenantOutcome, exit_code, write_summary
-    from runbook_lib.report import tenant_status
+    from runbook_lib.batch.command import outcomes_of
+    from runbook_lib.batch.runner import exit_code
+    from runbook_lib.batch.summary import write_summary
 
-    folders = sorted(path.parent for path in run_dir.glob("*/journal.jsonl"))
-    outcomes = tuple(TenantOutcome(folder.name, *tenant_status(folder / "journal.jsonl"), folder) for folder in folders)
-    write_summary(run_dir, list(outcomes))
+    outcomes = outcomes_of(run_dir)
+    write_summary(run_dir, outcomes)
     for outcome in outcomes:
         click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")
     sys.exit(exit_code(outcomes))

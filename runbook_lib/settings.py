@@ -318,7 +318,12 @@ def attached_sandbox() -> Path | None:
 
 def with_sandbox(ready_file: Path) -> dict[str, str]:
     """Return the environment for a child process that is to find this sandbox."""
-    return {**os.environ, SANDBOX_VARIABLE: str(ready_file)}
+    return child_environment(**{SANDBOX_VARIABLE: str(ready_file)})
+
+
+def child_environment(**variables: str) -> dict[str, str]:
+    """Return this process's environment with some variables more, for a child process."""
+    return {**os.environ, **variables}
 
 
 def resolve(reference: str, *, column: str = "") -> Secret:

@@ -1,33 +1,71 @@
-"""Run the notebook with papermill for one tenant after another. What happened is read from the journals."""
+"""Many tenants: so many at a time, in waves, until all are done or a reason to stop turns up. None is left out silently."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+import shutil
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Protocol
 
-from runbook_lib import __version__
-from runbook_lib.report import EXIT_CODES, rows_of, tenant_status, write_private, write_report
+from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, run_tenant
+from runbook_lib.batch.warm_kernels import KernelKind
+from runbook_lib.errors import SettingsError
+from runbook_lib.report import EXIT_CODES, tenant_status, write_private
 from runbook_lib.secret import scrubber
-from runbook_lib.settings import COLUMNS, RunMode, TenantSettings, output_name
+from runbook_lib.settings import RunMode, TenantSettings, output_name
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-NOTEBOOK = PROJECT / "notebooks" / "inbound_scim.ipynb"
+DONE = ("done", "unchanged")
+CODES = {**EXIT_CODES, "not-started": 1}
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TenantOutcome:
-    """How one tenant ended: `status` as in `report.tenant_status`; `folder` holds its page, journal, results and report."""
+class Options:
+    """How a run is carried out. `canary` tenants go first, 0: no wave of their own; `max_failures` None: no limit."""
 
-    name: str
-    status: str
-    about: str
-    folder: Path
+    mode: RunMode = RunMode.PLAN
+    jobs: int = 16
+    kernel: KernelKind = "auto"
+    canary: int = 0
+    max_failures: int | None = None
+
+
+class Watcher(Protocol):
+    """Is told what happens, from several threads."""
+
+    def begins(self, name: str) -> None:
+        """A tenant is begun."""
+
+    def step(self, name: str, number: str) -> None:
+        """A tenant comes to a step."""
+
+    def ends(self, outcome: TenantOutcome) -> None:
+        """A tenant is done, or will not be started."""
+
+    def says(self, text: str) -> None:
+        """Something about the run as a whole."""
+
+
+class Stop:
+    """Whether no further step, or no further tenant, may be started, and why. Set from signals and from outcomes."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self.reason = ""
+
+    def is_urgent(self) -> bool:
+        """Whether tenants in hand stop after their step too."""
+        return self.signal != 0
 
 
 def new_run_folder(out: Path | None) -> Path:
@@ -38,95 +76,121 @@ def new_run_folder(out: Path | None) -> Path:
 
 
 def run_tenants(
-    tenants: tuple[TenantSettings, ...], mode: RunMode, folder: Path, on_end: Callable[[TenantOutcome], None]
-) -> tuple[TenantOutcome, ...]:
-    """Run every tenant; one that fails never stops the next. Writes the summaries at the end, also when interrupted."""
-    outcomes: list[TenantOutcome] = []
-    try:
-        for tenant in tenants:
-            outcomes.append(run_tenant(tenant, mode, folder / output_name(tenant.name)))
-            on_end(outcomes[-1])
-    finally:
-        write_summary(folder, outcomes)
-    return tuple(outcomes)
+    tenants: Sequence[TenantSettings], options: Options, folder: Path, watcher: Watcher
+) -> tuple[tuple[TenantOutcome, ...], int]:
+    """Run every tenant; one that fails never touches another. Returns the outcomes, in order, and the exit code.
 
-
-def run_tenant(tenant: TenantSettings, mode: RunMode, folder: Path) -> TenantOutcome:
-    """Execute the notebook for one tenant and return how it ended, from its journal."""
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    from runbook_lib.batch.pages import private
-
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    values = tenant.model_dump(mode="json")
-    write_private(folder / "settings.json", json.dumps(values, indent=1))
-    parameters = {**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)}
-    trouble, kind = "", ""
-    try:
-        with tempfile.TemporaryDirectory(prefix="scim-") as sockets:
-            papermill.execute_notebook(
-                str(NOTEBOOK),
-                private(folder / "inbound_scim.ipynb"),
-                parameters=parameters,
-                kernel_name="python3",
-                progress_bar=False,
-                store_widget_state=False,  # a password typed into a widget would be stored with it
-                extra_arguments=["--HistoryManager.enabled=False"],  # IPython would keep the parameters in its history file
-                config=_kernel_over_ipc(sockets),
-            )
-    except PapermillExecutionError as failed:
-        trouble, kind = scrubber.scrub(f"{failed.ename}: {failed.evalue}"), failed.ename
-    except DeadKernelError:
-        trouble = "the kernel died"
-    return _outcome(tenant, mode, folder, trouble, kind)
-
-
-_REFUSED_AT_THE_START = {"TenantBusy": "busy", "SettingsError": "failed", "JournalFailed": "failed"}
-
-
-def _outcome(tenant: TenantSettings, mode: RunMode, folder: Path, trouble: str, kind: str) -> TenantOutcome:
-    """Return how the tenant ended, from its journal; a run that died before its end gets its report here."""
-    if kind in _REFUSED_AT_THE_START:  # the journal, if any, is an earlier run's
-        return TenantOutcome(tenant.name, _REFUSED_AT_THE_START[kind], trouble, folder)
-    journal = folder / "journal.jsonl"
-    status, about = tenant_status(journal)
-    if status == "interrupted":
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        write_report(
-            folder / "report.html",
-            tenant=tenant.name,
-            mode=str(mode),
-            version=__version__,
-            rows=rows_of(journal),
-            time=now,
-            outcome=(status, about),
-        )
-    return TenantOutcome(tenant.name, status, f"{about} ({trouble})" if trouble else about, folder)
-
-
-def _kernel_over_ipc(sockets: str) -> Any:
-    """Return a configuration that keeps kernel traffic off TCP, where every local user could read along.
-
-    The sockets get a folder of their own: by default kernels share names in the working directory and meet there.
+    Ctrl-C or SIGTERM lets the steps in hand end; what was not begun is in the outcomes as not-started. A second one ends all
+    at once, which the journals survive.
     """
-    from traitlets.config import Config
+    outcomes: dict[str, TenantOutcome] = {}
+    stop = Stop()
+    with Workshop.opened(options.kernel, stop.is_urgent) as workshop, _stopped_by_signals(stop, watcher, workshop.scratch):
+        waves = [tenants[: options.canary], tenants[options.canary :]] if options.canary else [tenants]
+        for number, wave in enumerate(waves):
+            with ThreadPoolExecutor(options.jobs, thread_name_prefix="tenant") as pool:
+                run = _Wave(options, folder, workshop, watcher, stop, outcomes)
+                for future in [pool.submit(run.one, tenant) for tenant in wave]:
+                    future.result()
+            if number == 0 and options.canary and (gate := _gate_failure(outcomes.values())):
+                stop.reason = stop.reason or f"the start gate (4.3) refused {gate} of the first wave"
+    ordered = tuple(outcomes[tenant.name] for tenant in tenants)
+    return ordered, 128 + stop.signal if stop.signal else exit_code(ordered)
 
-    return Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}) if os.name == "posix" else Config()
+
+@dataclass
+class _Wave:
+    options: Options
+    folder: Path
+    workshop: Workshop
+    watcher: Watcher
+    stop: Stop
+    outcomes: dict[str, TenantOutcome]
+    _counting: threading.Lock = field(default_factory=threading.Lock)
+
+    def one(self, tenant: TenantSettings) -> None:
+        """Run one tenant, unless the run has to stop, and keep its outcome."""
+        place = self.folder / output_name(tenant.name)
+        if self.stop.reason:
+            outcome = TenantOutcome(tenant.name, "not-started", f"not started: {self.stop.reason}", place)
+        else:
+            self.watcher.begins(tenant.name)
+            outcome = self._run(tenant, place)
+        with self._counting:
+            self.outcomes[tenant.name] = outcome
+            failed = sum(kept.status in ("failed", "interrupted", "busy") for kept in self.outcomes.values())
+            if self.options.max_failures is not None and failed >= self.options.max_failures and not self.stop.reason:
+                self.stop.reason = f"{failed} tenants failed, and --max-failures is {self.options.max_failures}"
+                self.watcher.says(f"No further tenant is started: {self.stop.reason}.")
+        self.watcher.ends(outcome)
+
+    def _run(self, tenant: TenantSettings, place: Path) -> TenantOutcome:
+        try:
+            return run_tenant(tenant, self.options.mode, place, self.workshop, lambda step: self.watcher.step(tenant.name, step))
+        except Exception as defect:  # noqa: BLE001 - the next tenant has nothing to do with it
+            _log.exception("%s: this is a defect of the runbook, please report it", tenant.name)
+            about = scrubber.scrub(f"a defect of the runbook, please report it: {type(defect).__name__}: {defect}")
+            return TenantOutcome(tenant.name, "failed", about, place)
 
 
-def write_summary(folder: Path, outcomes: list[TenantOutcome]) -> None:
-    """Write summary.json, summary.csv and summary.html."""
-    from runbook_lib.batch.summary import summary_csv, summary_html
+def _gate_failure(outcomes: Any) -> str:
+    """Return the name of a tenant that the start gate refused, empty when there is none."""
+    for outcome in outcomes:
+        results = outcome.folder / "results.json"
+        rows = json.loads(results.read_text(encoding="utf-8")) if outcome.status == "blocked" and results.exists() else []
+        if any(row["step"] == "4.3" and row["status"] == "BLOCKED" for row in rows):
+            return str(outcome.name)
+    return ""
 
-    rows = [{"name": o.name, "status": o.status, "about": o.about, "folder": o.folder.name} for o in outcomes]
-    write_private(folder / "summary.json", json.dumps(rows, indent=1, ensure_ascii=False))
-    write_private(folder / "summary.csv", summary_csv(rows))
-    write_private(folder / "summary.html", summary_html(rows))
+
+@contextmanager
+def _stopped_by_signals(stop: Stop, watcher: Watcher, scratch: Path) -> Iterator[None]:
+    def asked(number: int, _frame: FrameType | None) -> None:
+        if stop.signal:
+            shutil.rmtree(scratch, ignore_errors=True)
+            os._exit(128 + number)  # the kernels end with this process, wherever they are
+        stop.signal = number
+        stop.reason = f"the run was {'interrupted' if number == signal.SIGINT else 'terminated'}"
+        watcher.says("Stopping: the steps in hand are finished first. Once more stops at once.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def exit_code(outcomes: tuple[TenantOutcome, ...]) -> int:
-    """Return the exit code of a run: a failure outweighs a busy tenant, that a block, and that pending changes."""
-    codes = {EXIT_CODES[outcome.status] for outcome in outcomes}
+def exit_code(outcomes: Sequence[TenantOutcome]) -> int:
+    """Return the exit code of a run: a failure outweighs a busy tenant, that a block, a block pending changes."""
+    codes = {CODES[outcome.status] for outcome in outcomes}
     return next((code for code in (1, 5, 3, 4) if code in codes), 0)
+
+
+# Runs that go on ------------------------------------------------------------------------------------------------------
+
+
+def begin(folder: Path, tenants_file: Path, names: Sequence[str], mode: RunMode) -> None:
+    """Write down what the run is about, so that it can be resumed when nothing else is left of it."""
+    about = {"tenants_file": str(tenants_file.absolute()), "mode": str(mode), "tenants": list(names)}
+    write_private(folder / "run.json", json.dumps(about, indent=1, ensure_ascii=False))
+
+
+def begun(folder: Path) -> dict[str, Any]:
+    """Return what `begin` wrote. Raises `SettingsError` when the folder is of no run."""
+    try:
+        about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        return {"tenants_file": Path(about["tenants_file"]), "mode": RunMode(about["mode"]), "tenants": list(about["tenants"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise SettingsError(f"{folder} is not the folder of a run", "Name a folder that holds a run.json") from None
+
+
+def outcome_of(folder: Path, name: str) -> TenantOutcome:
+    """Return how a tenant of an earlier run ended, from its journal alone."""
+    place = folder / output_name(name)
+    if not (place / "journal.jsonl").exists():
+        return TenantOutcome(name, "not-started", "not started", place)
+    return TenantOutcome(name, *tenant_status(place / "journal.jsonl"), place)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
 
+from runbook_lib.batch.one_tenant import TenantOutcome
+from runbook_lib.report import write_private
 from runbook_lib.visible import as_cell, as_html
 
 
@@ -33,3 +38,11 @@ def summary_html(rows: list[dict[str, str]]) -> str:
         "td,th{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #8886;vertical-align:top}</style>"
         f"<h1>Summary</h1><table><tr><th>Tenant</th><th>Status</th><th>What to know</th></tr>{body}</table></html>"
     )
+
+
+def write_summary(folder: Path, outcomes: Sequence[TenantOutcome]) -> None:
+    """Write summary.json, summary.csv and summary.html."""
+    rows = [{"name": o.name, "status": o.status, "about": o.about, "folder": o.folder.name} for o in outcomes]
+    write_private(folder / "summary.json", json.dumps(rows, indent=1, ensure_ascii=False))
+    write_private(folder / "summary.csv", summary_csv(rows))
+    write_private(folder / "summary.html", summary_html(rows))

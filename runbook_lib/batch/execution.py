@@ -1,0 +1,152 @@
+"""One page executed by papermill: few writes, a word at each step, and a stop between cells.
+
+papermill saves the page twice a cell, which for a long page costs more than running it; here at most every 2 s and at the end.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbclient.exceptions import CellExecutionError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+
+from runbook_lib.batch.warm_kernels import KernelKind, manager_class, over_ipc
+
+SAVE_EVERY_S = 2.0
+_STEP = re.compile(r'session\.do\("([0-9.]+)"\)')
+
+
+class StoppedEarly(Exception):
+    """The run was asked to stop, and did so after the cell in hand."""
+
+
+def execute(
+    page: Path,
+    result: str,
+    parameters: Mapping[str, str],
+    *,
+    kernel: KernelKind,
+    sockets: Path,
+    environment: Mapping[str, str],
+    on_step: Callable[[str], None],
+    must_stop: Callable[[], bool],
+) -> None:
+    """Execute a notebook with parameters into `result`, an output path of papermill's, in a kernel of its own.
+
+    `sockets` is an empty folder for this kernel; `on_step` is told the number of each step before it runs. Raises papermill's
+    `PapermillExecutionError`, nbclient's `DeadKernelError`, `RuntimeError` for a kernel that does not start, `StoppedEarly`.
+    """
+    papermill.execute_notebook(
+        str(page),
+        result.replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands between braces
+        parameters=dict(parameters),
+        engine_name="runbook",
+        kernel_name="python3",
+        progress_bar=False,
+        store_widget_state=False,  # a password typed into a widget would be stored with it
+        extra_arguments=["--HistoryManager.enabled=False"],  # IPython would keep the parameters in its history file
+        kernel_manager_class=manager_class(kernel),
+        config=over_ipc(sockets),
+        environment=dict(environment),
+        on_step=on_step,
+        must_stop=must_stop,
+    )
+
+
+class _FewerSaves(NotebookExecutionManager):  # type: ignore[misc]
+    """Saves the page when it starts, at most every `SAVE_EVERY_S` while it runs, and at the end."""
+
+    _saved_at = float("-inf")
+
+    def save(self, **kwargs: Any) -> None:
+        if time.monotonic() - self._saved_at >= SAVE_EVERY_S or self.end_time is not None:
+            super().save(**kwargs)
+            self._saved_at = time.monotonic()
+
+    def notebook_complete(self, **kwargs: Any) -> None:
+        """End the page; papermill would call cells complete that were never run."""
+        self.end_time = self.now()
+        self.nb.metadata.papermill["end_time"] = self.end_time.isoformat()
+        self.nb.metadata.papermill["duration"] = (self.end_time - self.start_time).total_seconds()
+        self.save()
+
+
+class _Client(PapermillNotebookClient):  # type: ignore[misc]
+    """Runs the cells one by one, telling of each step, and stops before the next cell when asked to."""
+
+    on_step: Callable[[str], None]
+    must_stop: Callable[[], bool]
+
+    def papermill_execute_cells(self) -> None:
+        """Run the cells. Raises `StoppedEarly`; an error in a cell ends the run, and papermill raises it later."""
+        for index, cell in enumerate(self.nb.cells):
+            if cell.cell_type == "code" and self.must_stop():
+                raise StoppedEarly
+            if step := _STEP.search(cell.source):
+                self.on_step(step[1])
+            if not self._carry_out(cell, index):
+                return
+
+    def _carry_out(self, cell: nbformat.NotebookNode, index: int) -> bool:
+        self.nb_man.cell_start(cell, index)
+        try:
+            self.execute_cell(cell, index)
+        except CellExecutionError as failed:
+            self.nb_man.cell_exception(self.nb.cells[index], cell_index=index, exception=failed)
+            return False
+        finally:
+            self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
+        return True
+
+
+class _Engine(NBClientEngine):  # type: ignore[misc]
+    """papermill's own engine with the two classes above in place of its own."""
+
+    @classmethod
+    def execute_notebook(cls, nb: nbformat.NotebookNode, kernel_name: str, output_path: str | None = None, **kwargs: Any) -> Any:
+        manager = _FewerSaves(nb, output_path=output_path, progress_bar=False, autosave_cell_every=SAVE_EVERY_S)
+        manager.notebook_start()
+        try:
+            cls.execute_managed_notebook(manager, kernel_name, **kwargs)
+        finally:
+            manager.notebook_complete()
+        return manager.nb
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: NotebookExecutionManager,
+        kernel_name: str,
+        *,
+        environment: dict[str, str],
+        on_step: Callable[[str], None],
+        must_stop: Callable[[], bool],
+        start_timeout: float,
+        kernel_manager_class: type,
+        config: Any,
+        extra_arguments: list[str],
+        store_widget_state: bool,
+        **_papermills: Any,
+    ) -> None:
+        client = _Client(
+            nb_man,
+            kernel_name=kernel_name,
+            startup_timeout=start_timeout,
+            kernel_manager_class=kernel_manager_class,
+            config=config,
+            extra_arguments=extra_arguments,
+            store_widget_state=store_widget_state,
+            timeout=None,
+        )
+        client.on_step, client.must_stop = on_step, must_stop
+        client.execute(env=environment)
+
+
+papermill_engines.register("runbook", _Engine)

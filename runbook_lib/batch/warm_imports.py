@@ -1,0 +1,38 @@
+"""What warm kernels share: the runbook's libraries, imported once in the process that they are forked from.
+
+The standard library's fork server imports this module and nothing else happens there: it has one thread and no ZMQ context, so
+every fork is safe. Of everything a kernel uses only `tqdm.auto` may not be imported here: it chooses its bar on import, by
+looking for a kernel.
+"""
+
+# ruff: noqa: F401 - imported early, for those who use it later
+from __future__ import annotations
+
+import gc
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's linear algebra would start threads, which do not survive a fork
+
+import ipykernel.debugger
+import ipykernel.ipkernel
+import ipykernel.kernelapp
+import ipykernel.zmqshell
+import IPython.core.completerlib
+import IPython.core.debugger
+import IPython.core.logger
+import IPython.core.oinspect
+import IPython.extensions.storemagic
+import msal
+import tornado.platform.asyncio
+import tornado.queues
+
+import runbook_lib.notebook
+from runbook_lib import tables
+from runbook_lib.change import Table
+from runbook_lib.secret import guard_process
+
+guard_process()
+tables.html(Table("", ("a",), (("b",),)))  # pandas imports the makers of HTML and text on first use
+tables.text(Table("", ("a",), (("b",),)))
+gc.collect()
+gc.freeze()  # the collector would write to pages that all kernels share

@@ -1,0 +1,196 @@
+"""Kernels that start fast and end fast: real ipykernels, each in a process of its own, forked from a warm one.
+
+A stock kernel spends about 0.9 s of processor time on imports and start; a forked one shares them. Where processes cannot be
+forked, stock kernels do the same work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from queue import Empty
+from typing import Any, Literal
+
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from traitlets import DottedObjectName
+from traitlets.config import Config
+
+from runbook_lib.batch.kernel_process import END_S, be_a_kernel
+
+KernelKind = Literal["auto", "warm", "stock"]
+POLL_S = 0.005
+BIND_S = 30.0
+_processes = threading.Lock()  # multiprocessing looks after its children on every start, in whatever thread
+
+
+def can_be_warm() -> bool:
+    """Whether kernels may be forked here: on Linux, outside of a daemonic process, which may have no children.
+
+    On macOS system libraries that were used before a fork may crash after it (Python documentation, multiprocessing).
+    """
+    return sys.platform == "linux" and not multiprocessing.current_process().daemon
+
+
+def manager_class(kind: KernelKind) -> type[AsyncKernelManager]:
+    """Return the kernel manager to use. Raises `ValueError` for warm kernels where there are none."""
+    if kind == "warm" and not can_be_warm():
+        raise ValueError("warm kernels need Linux")
+    return WarmKernelManager if kind == "warm" or (kind == "auto" and can_be_warm()) else StockKernelManager
+
+
+def over_ipc(folder: Path) -> Config:
+    """Return a configuration that keeps kernel traffic off TCP, where every local user could read along.
+
+    `folder` belongs to one kernel and holds its sockets and its connection file: by default kernels share names in the working
+    directory, and ports that are free now may be taken before the kernel binds them.
+    """
+    options = {"connection_file": str(folder / "kernel.json")}
+    if os.name == "posix":
+        options |= {"transport": "ipc", "ip": str(folder / "kernel")}
+    return Config({"KernelManager": options})
+
+
+class _EndsSoon(LocalProvisioner):
+    """Waits for the end of a kernel as soon as that is requested, in short steps; jupyter_client looks every 100 ms."""
+
+    async def shutdown_requested(self, restart: bool = False) -> None:
+        deadline = time.monotonic() + END_S
+        while await self.poll() is None and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_S)
+
+    def get_shutdown_wait_time(self, recommended: float = 5.0) -> float:
+        """Return how long jupyter_client waits in its turn; a stock kernel can hang here, see `be_a_kernel`."""
+        return 1.0
+
+    async def send_signal(self, signum: int) -> None:
+        """Send a signal to the kernel and its children; not the interrupt with which jupyter_client begins a shutdown.
+
+        An idle kernel needs none, and one that arrives just as a request ends stops its loop in the middle: it then hears no
+        shutdown request and has to be killed seconds later (seen with ipykernel 7.4.0).
+        """
+        if signum != signal.SIGINT or not getattr(self.parent, "shutting_down", False):
+            await self._send(signum)
+
+    async def _send(self, signum: int) -> None:
+        await super().send_signal(signum)
+
+
+class WarmProvisioner(_EndsSoon):
+    """Launches kernels by forking the warm process and looks after them."""
+
+    process: ForkServerProcess | None = None  # type: ignore[assignment]  # the base class has a Popen
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        """Fork a kernel. `cmd` is the kernel spec's command, of which only what follows `ipykernel_launcher` is used."""
+        arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
+        folder = str(kwargs.get("cwd") or Path.cwd())
+        context = multiprocessing.get_context("forkserver")
+        with _processes:
+            context.set_forkserver_preload(["runbook_lib.batch.warm_imports"])
+            self.process = context.Process(target=be_a_kernel, args=(arguments, kwargs["env"], folder), daemon=True)
+            self.process.start()
+        self.pid = self.pgid = self.process.pid
+        await self._listening()
+        return self.connection_info
+
+    async def _listening(self) -> None:
+        """Wait until the kernel has bound its last socket: whoever connects earlier tries again only after 100 ms (zmq)."""
+        last = Path(f"{self.connection_info['ip']}-{self.connection_info['hb_port']}")
+        deadline = time.monotonic() + BIND_S
+        while not last.exists() and await self.poll() is None and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_S)
+
+    async def poll(self) -> int | None:
+        """Return the exit code, None while the kernel runs, 0 when there is none."""
+        with _processes:
+            return self.process.exitcode if self.process else 0
+
+    async def wait(self) -> int | None:
+        """Wait for the end and return the exit code."""
+        while (code := await self.poll()) is None:
+            await asyncio.sleep(POLL_S)
+        with _processes:
+            if self.process:
+                self.process.close()
+            self.process = None
+        return code
+
+    async def _send(self, signum: int) -> None:
+        if self.pid is None or await self.poll() is not None:
+            return
+        try:
+            os.killpg(self.pid, signum)
+        except ProcessLookupError:  # not yet the leader of its group
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
+
+    async def kill(self, restart: bool = False) -> None:
+        """End the kernel and its children at once."""
+        await self.send_signal(signal.SIGKILL)
+
+    async def terminate(self, restart: bool = False) -> None:
+        """Ask the kernel and its children to end."""
+        await self.send_signal(signal.SIGTERM)
+
+
+class QuickClient(AsyncKernelClient):
+    """A client that is ready when its first request is answered on both channels, not 200 ms after the last message."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait until the kernel answers. Raises `RuntimeError` when it dies before that, or does not answer in time."""
+        deadline = time.monotonic() + (timeout or 60.0)
+        while time.monotonic() < deadline:
+            request = self.kernel_info()
+            if await self._answered(request) and await self._idle(request):
+                return
+            if not await self.is_alive():
+                raise RuntimeError("Kernel died before replying to kernel_info")
+        raise RuntimeError("Kernel didn't respond in time")
+
+    async def _answered(self, request: str) -> bool:
+        with contextlib.suppress(Empty):
+            while True:
+                answer = await self.get_shell_msg(timeout=1)
+                if answer["parent_header"].get("msg_id") == request:
+                    self._handle_kernel_info_reply(answer)
+                    return True
+        return False
+
+    async def _idle(self, request: str) -> bool:
+        """Whether the other channel reports the end of the request: only then no output of a cell can be missed."""
+        with contextlib.suppress(Empty):
+            while True:
+                message = await self.get_iopub_msg(timeout=0.2)
+                is_ours = message["parent_header"].get("msg_id") == request
+                if is_ours and message["content"].get("execution_state") == "idle":
+                    return True
+        return False
+
+
+class StockKernelManager(AsyncKernelManager):
+    """Starts kernels as Jupyter does, and ends them without idle waits."""
+
+    client_class = DottedObjectName("runbook_lib.batch.warm_kernels.QuickClient")
+    provisioner_class: type[LocalProvisioner] = _EndsSoon
+
+    async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
+        """Start a kernel."""
+        if self.provisioner is None:
+            self.provisioner = self.provisioner_class(kernel_spec=self.kernel_spec, parent=self)
+        await super().start_kernel(**kwargs)
+
+
+class WarmKernelManager(StockKernelManager):
+    """Starts kernels by forking the warm process."""
+
+    provisioner_class = WarmProvisioner

@@ -1,0 +1,163 @@
+"""Kernels forked from a warm process: real ones, that leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.batch.warm_kernels import can_be_warm, manager_class, over_ipc
+
+pytestmark = pytest.mark.skipif(not can_be_warm(), reason="kernels are forked on Linux only")
+WAYS = 16  # kernels at a time
+
+
+@asynccontextmanager
+async def kernel(folder, kind="warm", **options):
+    manager = manager_class(kind)(kernel_name="python3", config=over_ipc(folder))
+    await manager.start_kernel(extra_arguments=["--HistoryManager.enabled=False"], **options)
+    client = manager.client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=60)
+        yield manager, client
+    finally:
+        await manager.shutdown_kernel()
+        client.stop_channels()
+
+
+async def value_of(client, code):
+    """What `code` prints."""
+    printed = []
+    await client.execute_interactive(
+        code, timeout=30, output_hook=lambda message: printed.append(message["content"].get("text", ""))
+    )
+    return "".join(printed).strip()
+
+
+def within(folder, code, **options):
+    async def go():
+        async with kernel(folder, **options) as (_, client):
+            return await value_of(client, code)
+
+    return asyncio.run(go())
+
+
+def test_a_kernel_has_the_environment_and_the_folder_it_was_given(tmp_path):
+    (tmp_path / "here").mkdir()
+    code = "import os; print(os.environ.get('PLACE'), os.environ.get('HOME'), os.getcwd(), os.getsid(0) == os.getpid())"
+    words = within(tmp_path, code, env={"PLACE": "mine", "PATH": os.environ["PATH"]}, cwd=str(tmp_path / "here"))
+    assert words == f"mine None {tmp_path}/here True"
+
+
+def test_kernels_draw_other_random_numbers(tmp_path):
+    code = "import random, numpy; print(random.random(), numpy.random.rand())"
+    drawn = [within(Path(tempfile.mkdtemp(dir=tmp_path)), code).split() for _ in range(2)]
+    assert len({number for pair in drawn for number in pair}) == 4
+
+
+def test_the_process_that_is_forked_has_one_thread_and_has_not_chosen_a_progress_bar(tmp_path):
+    code = (
+        "import os, sys; print(len(os.listdir(f'/proc/{os.getppid()}/task')), [n in sys.modules for n in ('tqdm.auto', 'msal')])"
+    )
+    assert within(tmp_path, code) == "1 [False, True]"
+
+
+def test_an_interrupt_ends_the_cell_and_not_the_kernel(tmp_path):
+    async def go():
+        async with kernel(tmp_path) as (manager, client):
+            request = client.execute("import time\ntry:\n    time.sleep(30)\nexcept KeyboardInterrupt:\n    print('caught')")
+            while (await client.get_iopub_msg(timeout=5))["msg_type"] != "execute_input":
+                pass
+            await asyncio.sleep(0.05)
+            await manager.interrupt_kernel()
+            answer = await client.get_shell_msg(timeout=5)
+            assert answer["parent_header"]["msg_id"] == request
+            return await value_of(client, "print('alive')")
+
+    assert asyncio.run(go()).endswith("alive")
+
+
+def test_a_killed_kernel_is_seen_as_dead(tmp_path):
+    async def go():
+        async with kernel(tmp_path) as (manager, client):
+            os.kill(int(await value_of(client, "import os; print(os.getpid())")), signal.SIGKILL)
+            deadline = time.monotonic() + 2
+            while await manager.is_alive() and time.monotonic() < deadline:
+                await asyncio.sleep(0.01)
+            return await manager.is_alive()
+
+    assert asyncio.run(go()) is False
+
+
+RUNNER = """
+import asyncio, sys
+from pathlib import Path
+from runbook_lib.batch.warm_kernels import manager_class, over_ipc
+async def main():
+    manager = manager_class("warm")(kernel_name="python3", config=over_ipc(Path(sys.argv[1])))
+    await manager.start_kernel()
+    client = manager.client(); client.start_channels(); await client.wait_for_ready(timeout=60)
+    await client.execute_interactive("import os; print(os.getpid(), os.getppid())",
+        output_hook=lambda m: print(m["content"].get("text", ""), end="", flush=True))
+    await asyncio.sleep(60)
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_kernels_and_the_warm_process_end_when_the_runner_is_killed(tmp_path):
+    (tmp_path / "runner.py").write_text(RUNNER)
+    command = [sys.executable, tmp_path / "runner.py", tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as runner:
+        assert runner.stdout is not None
+        pids = [int(word) for word in runner.stdout.readline().split()]
+        assert len(pids) == 2
+        runner.kill()
+    deadline = time.monotonic() + 5
+    while any(map(is_running, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [pid for pid in pids if is_running(pid)] == []
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_kernels_started_and_stopped_leave_nothing_behind(tmp_path, trials, figure):
+    count = trials(32, 1000)
+
+    async def one(number, gate):
+        async with gate:
+            folder = Path(tempfile.mkdtemp(dir=tmp_path))
+            async with kernel(folder) as (manager, client):
+                seen = await value_of(client, f"import os, pandas, msal; print({number}, os.getpid())")
+                connection_file = manager.connection_file
+            assert not Path(connection_file).exists()
+            return seen, list(folder.iterdir())
+
+    async def everyone():
+        gate = asyncio.Semaphore(WAYS)
+        return await asyncio.gather(*(one(number, gate) for number in range(count)))
+
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    answers = asyncio.run(everyone())
+    pids = [int(words.split()[1]) for words, _ in answers]
+    lost = count - sum(int(words.split()[0]) == number for number, (words, _) in enumerate(answers))
+    left = [pid for pid in pids if is_running(pid)]
+    files = [path for _, paths in answers for path in paths]
+    descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir()) - before
+    figure("kernels started and stopped", f"{count:,}: {lost} lost, {len(left)} processes, {len(files)} sockets or files left")
+    assert (lost, left, files) == (0, [], [])
+    assert descriptors < 8  # the fork server's own
