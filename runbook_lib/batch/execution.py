@@ -13,6 +13,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellExecutionError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
@@ -43,6 +44,24 @@ def execute(
     `sockets` is an empty folder for this kernel; `on_step` is told the number of each step before it runs. Raises papermill's
     `PapermillExecutionError`, nbclient's `DeadKernelError`, `RuntimeError` for a kernel that does not start, `StoppedEarly`.
     """
+    try:
+        _execute(page, result, parameters, kernel, sockets, environment, on_step, must_stop)
+    finally:
+        loop = ensure_event_loop()  # jupyter_core makes one for each thread and closes none
+        if not loop.is_running():
+            loop.close()
+
+
+def _execute(
+    page: Path,
+    result: Path,
+    parameters: Mapping[str, str],
+    kernel: KernelKind,
+    sockets: Path,
+    environment: Mapping[str, str],
+    on_step: Callable[[str], None],
+    must_stop: Callable[[], bool],
+) -> None:
     papermill.execute_notebook(
         str(page),
         result.replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands between braces

@@ -1,0 +1,203 @@
+"""Many tenants: waves, reasons to stop, resume, and signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.batch import command, runner, warm_kernels
+from runbook_lib.batch.command import Wanted
+from runbook_lib.batch.one_tenant import TenantOutcome, Workshop, run_tenant
+from runbook_lib.batch.runner import Options, run_tenants
+from runbook_lib.errors import SettingsError
+from runbook_lib.journal import read_events
+from runbook_lib.sandbox.server import Sandbox
+from runbook_lib.settings import RunMode
+
+
+class Silent:
+    def __init__(self):
+        self.begun, self.ended, self.said = [], [], []
+
+    def begins(self, name):
+        self.begun.append(name)
+
+    def step(self, name, number):
+        pass
+
+    def ends(self, outcome):
+        self.ended.append(outcome.name)
+
+    def says(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    """Put tenants in place of real ones: pretend({"b": "failed"}); all others are done."""
+
+    def arrange(statuses, results=()):
+        def run(tenant, mode, folder, workshop, on_step):
+            status = statuses.get(tenant.name, "done")
+            if isinstance(status, Exception):
+                raise status
+            folder.mkdir(parents=True)
+            (folder / "results.json").write_text(json.dumps(list(results)))
+            return TenantOutcome(tenant.name, status, "", folder)
+
+        monkeypatch.setattr(runner, "run_tenant", run)
+
+    return arrange
+
+
+def named(tenant, *names):
+    return [tenant("fresh").model_copy(update={"name": name}) for name in names]
+
+
+def test_every_tenant_is_in_the_outcome_once_whatever_becomes_of_the_others(pretend, tenant, tmp_path):
+    pretend({"b": "failed", "c": ZeroDivisionError("a defect")})
+    watcher = Silent()
+    outcomes, code = run_tenants(named(tenant, *"abcd"), Options(jobs=2), tmp_path, watcher)
+    assert [(o.name, o.status) for o in outcomes] == [("a", "done"), ("b", "failed"), ("c", "failed"), ("d", "done")]
+    assert "ZeroDivisionError" in outcomes[2].about
+    assert (sorted(watcher.ended), code) == (list("abcd"), 1)
+
+
+def test_no_further_tenant_is_begun_after_so_many_failures(pretend, tenant, tmp_path):
+    pretend(dict.fromkeys("abcd", "failed"))
+    outcomes, code = run_tenants(named(tenant, *"abcd"), Options(jobs=1, max_failures=2), tmp_path, Silent())
+    assert [o.status for o in outcomes] == ["failed", "failed", "not-started", "not-started"]
+    assert ("--max-failures is 2" in outcomes[3].about, code) == (True, 1)
+
+
+@pytest.mark.parametrize(("step", "expected"), [("4.3", ["blocked", "not-started"]), ("2.2", ["blocked", "done"])])
+def test_a_gate_failure_in_the_first_wave_stops_the_rest(step, expected, pretend, tenant, tmp_path):
+    pretend({"a": "blocked"}, [{"step": step, "status": "BLOCKED"}])
+    outcomes, _ = run_tenants(named(tenant, *"ab"), Options(canary=1), tmp_path, Silent())
+    assert [o.status for o in outcomes] == expected
+
+
+def test_the_second_wave_begins_when_the_first_has_ended(monkeypatch, tenant, tmp_path):
+    running, seen = threading.Semaphore(0), []
+
+    def run(tenant, mode, folder, workshop, on_step):
+        seen.append(tenant.name)
+        if tenant.name == "a":
+            running.acquire(timeout=0.05)  # nobody releases it: whoever were begun meanwhile would be seen before
+            seen.append("a ended")
+        return TenantOutcome(tenant.name, "done", "", folder)
+
+    monkeypatch.setattr(runner, "run_tenant", run)
+    run_tenants(named(tenant, *"ab"), Options(jobs=4, canary=1), tmp_path, Silent())
+    assert seen == ["a", "a ended", "b"]
+
+
+def test_a_kernel_that_dies_before_its_first_cell_is_started_again(monkeypatch, tenant, tmp_path):
+    launch, started = warm_kernels.WarmProvisioner.launch_kernel, []
+
+    async def dies_at_first(self, cmd, **kwargs):
+        info = await launch(self, cmd, **kwargs)
+        started.append(self.pid)
+        if len(started) < 3:
+            os.kill(self.pid, signal.SIGKILL)
+        return info
+
+    monkeypatch.setattr(warm_kernels.WarmProvisioner, "launch_kernel", dies_at_first)
+    with Workshop.opened("warm") as workshop:
+        outcome = run_tenant(tenant("complete"), RunMode.PLAN, tmp_path / "complete", workshop)
+    assert (outcome.status, len(started)) == ("unchanged", 3)
+
+
+@pytest.mark.parametrize("kernel", ["warm", "stock"])
+def test_a_page_is_the_same_whichever_way_its_kernel_starts(kernel, tenant, tmp_path):
+    steps = []
+    with Workshop.opened(kernel) as workshop:
+        outcome = run_tenant(tenant("fresh"), RunMode.PLAN, tmp_path / kernel, workshop, steps.append)
+        assert list(workshop.scratch.iterdir()) == []
+    page = json.loads((outcome.folder / "inbound_scim.ipynb").read_text())
+    results = json.loads((tmp_path / kernel / "results.json").read_text())
+    assert (outcome.status, steps) == (
+        "pending",
+        [row["step"] for row in results],
+    )
+    shown = [cell for cell in page["cells"] if "session.do" in "".join(cell["source"]) and cell["outputs"]]
+    assert len(shown) == 26
+    assert {cell["metadata"]["papermill"]["status"] for cell in page["cells"]} == {"completed"}
+
+
+def test_a_page_is_written_rarely(monkeypatch, tenant, tmp_path):
+    from papermill import engines, execute
+
+    writes = []
+    for module in (engines, execute):
+        write = module.write_ipynb
+
+        def noted(nb, path, write=write):
+            writes.append(time.monotonic())
+            write(nb, path)
+
+        monkeypatch.setattr(
+            module, "write_ipynb", lambda nb, path, write=write: (writes.append(time.monotonic()), write(nb, path))
+        )
+    with Workshop.opened() as workshop:
+        run_tenant(tenant("complete"), RunMode.PLAN, tmp_path / "complete", workshop)
+    assert len(writes) <= 3 + (writes[-1] - writes[0]) / 2  # the first, one every 2 s, papermill's and ours at the end
+
+
+def test_resume_does_only_what_is_not_done(sandbox, tmp_path, monkeypatch):
+    everyone = Path(sandbox.ready["tenants_file"])
+    wanted = Wanted(everyone, RunMode.APPLY, ("fresh", "token-limit"), out=tmp_path)
+    folder, outcomes, code = command.carry_out(wanted, Options())
+    assert ([o.status for o in outcomes], code) == (["done", "blocked"], 3)
+    done = (folder / "fresh" / "journal.jsonl").read_bytes()
+    begun = []
+    original = runner.run_tenant
+    monkeypatch.setattr(runner, "run_tenant", lambda tenant, *rest: (begun.append(tenant.name), original(tenant, *rest))[1])
+    folder_again, outcomes, code = command.carry_out(Wanted(None, resume=folder), Options())
+    assert (folder_again, begun, [o.status for o in outcomes], code) == (folder, ["token-limit"], ["done", "blocked"], 3)
+    assert (folder / "fresh" / "journal.jsonl").read_bytes() == done
+    assert [row["name"] for row in json.loads((folder / "summary.json").read_text())] == ["fresh", "token-limit"]
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
+    with pytest.raises(SettingsError, match="not the folder of a run"):
+        command.carry_out(Wanted(None, resume=tmp_path), Options())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_lets_the_step_in_hand_end_and_resume_does_the_rest(number, code, tmp_path):
+    with Sandbox(seed=7, tenants=3) as sandbox:
+        names = [f"tenant-000{n}" for n in (1, 2, 3)]
+        only = [word for name in names for word in ("--only", name)]
+        arguments = ["run", sandbox.ready["tenants_file"], "--mode", "apply", "--jobs", "1", "--out", str(tmp_path), *only]
+        with subprocess.Popen([sys.executable, "-m", "runbook_lib", *arguments], stderr=subprocess.PIPE, text=True) as run:
+            assert run.stderr is not None
+            journal = until(lambda: next(tmp_path.glob("*/tenant-0001/journal.jsonl"), None))
+            until(lambda: b'"intent"' in journal.read_bytes())
+            run.send_signal(number)
+            told = run.stderr.read()
+        assert run.returncode == code, told
+        folder = journal.parent.parent
+        rows = json.loads((folder / "summary.json").read_text())
+        assert [(row["name"], row["status"]) for row in rows][1:] == [(name, "not-started") for name in names[1:]]
+        assert (rows[0]["status"], read_events(journal)[-1]["event"]) == ("interrupted", "result")
+        assert "Stopping: the steps in hand are finished first" in told
+        _, outcomes, code = command.carry_out(Wanted(None, resume=folder), Options())
+        assert ([o.status for o in outcomes], code) == (["done"] * 3, 0)
+
+
+def until(found, timeout_s=60):
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.005)
+    raise AssertionError("it did not come")
