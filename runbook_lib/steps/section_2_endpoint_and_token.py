@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Finding, Table
@@ -58,6 +58,7 @@ def generate_token(
     is_complete = not credential_differences(saved, endpoint_url, settings)
     if tokens and is_complete and entra_holds_a_token(tokens, saved, job, memory, endpoint_url):
         yield Finding("Entra holds a token with exactly the three scopes, and has used it.")
+        yield from _more_than_one(tokens, memory)
         return
     lifetime = "never ends" if settings.token_lifetime_s is None else f"{settings.token_lifetime_days} days"
     diff = Diff(where, "new token", "", f"{', '.join(SCIM_TOKEN_SCOPES)}; {lifetime}")
@@ -74,15 +75,25 @@ def _refuse_a_third(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedC
     useless = orphans(tokens, memory, saved)
     left = [token for token in tokens if token not in useless]
     if len(left) >= SCIM_TOKEN_LIMIT:
-        named = "; ".join(
-            f"{token.token_id}, {'made by this tool, ' if token.token_id in memory.own_token_ids else ''}"
-            f"last used {(token.last_used_at or 'never')[:10]}"
-            for token in left
-        )
         raise StepBlocked(
-            f"The connection has {len(left)} SCIM tokens already, the most Auth0 allows: {named}",
+            f"The connection has {len(left)} SCIM tokens already, the most Auth0 allows: {_named(left, memory)}",
             "Delete the one that is not in use (Provisioning > SCIM Setup in the Auth0 dashboard), then run again",
         )
+
+
+def _more_than_one(tokens: tuple[ScimToken, ...], memory: Memory) -> Iterator[Yield]:
+    """Name what a run on another machine may have left: this tool made it, and only that machine's journal knows."""
+    fitting = [token for token in tokens if is_exact(token)]
+    if len(fitting) > 1:
+        yield Finding(f"Entra uses one of {len(fitting)} such tokens ({_named(fitting, memory)}): delete one that nobody uses.")
+
+
+def _named(tokens: Iterable[ScimToken], memory: Memory) -> str:
+    return "; ".join(
+        f"{token.token_id}, {'made by this tool, ' if token.token_id in memory.own_token_ids else ''}"
+        f"last used {(token.last_used_at or 'never')[:10]}"
+        for token in tokens
+    )
 
 
 def _keep(memory: Memory) -> Callable[[Response], dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +43,7 @@ class _Wire(InProcessAdapter):
         self._laboratory = laboratory
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        self._laboratory.let_others_work()
         kill = self._laboratory.next_kill()
         if kill == "kill_before":
             raise Killed
@@ -69,6 +71,7 @@ class Laboratory:
     furnished: bool = False
     machine_name: str = "here"
     kills: dict[int, str] = field(default_factory=dict)
+    meanwhile: dict[int, Callable[[], object]] = field(default_factory=dict)
     sent: int = 0
     early_starts: list[str] = field(default_factory=list)
     runs: int = 0
@@ -82,7 +85,7 @@ class Laboratory:
         if self.furnished:
             self._furnish()
         self.before = copy.deepcopy((self.connection, self._schemas(), self._mapping_rows()))
-        self.foreign_tokens = {token["token_id"] for token in self._tokens()}
+        self.foreign_tokens = {token["token_id"] for token in self.tokens()}
         self._watch_starts()
         self.settings = self._settings()
 
@@ -128,7 +131,7 @@ class Laboratory:
         client_id = self.connection["options"]["client_id"]
         return next(p["id"] for p in self.entra.service_principals.values() if p["appId"] == client_id)
 
-    def _tokens(self) -> list[dict[str, Any]]:
+    def tokens(self) -> list[dict[str, Any]]:
         found = self.world.auth0.provisioning.get(self.connection["id"])
         return found.tokens if found else []
 
@@ -178,6 +181,14 @@ class Laboratory:
             self.kills[self.sent + number] = kind
         else:
             self.simulation.faults.append(Fault("*", "*", "*", number, kind))
+
+    def before_request(self, number: int, work: Callable[[], object]) -> None:
+        """Let somebody else do all their work between two requests of the tool, right before its `number`-th from now on."""
+        self.meanwhile[self.sent + number] = work
+
+    def let_others_work(self) -> None:
+        if work := self.meanwhile.pop(self.sent + 1, None):
+            work()
 
     def mend(self) -> None:
         self.kills.clear()
