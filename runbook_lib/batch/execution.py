@@ -54,7 +54,7 @@ def execute(
 
 def _execute(
     page: Path,
-    result: Path,
+    result: str,
     parameters: Mapping[str, str],
     kernel: KernelKind,
     sockets: Path,

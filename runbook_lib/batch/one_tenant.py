@@ -14,9 +14,11 @@ from pathlib import Path
 
 from runbook_lib import __version__
 from runbook_lib.batch.warm_kernels import KernelKind
+from runbook_lib.errors import TenantBusy
+from runbook_lib.lock import TenantLock
 from runbook_lib.report import rows_of, tenant_status, write_private, write_report
 from runbook_lib.secret import scrubber
-from runbook_lib.settings import COLUMNS, RunMode, TenantSettings, child_environment
+from runbook_lib.settings import COLUMNS, RunMode, TenantSettings, child_environment, lock_folder
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOTEBOOK = PROJECT / "notebooks" / "inbound_scim.ipynb"
@@ -72,6 +74,8 @@ def run_tenant(
     from runbook_lib.batch.execution import StoppedEarly
 
     started = time.monotonic()
+    if busy := _held(tenant, folder):
+        return TenantOutcome(tenant.name, "busy", busy, folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     values = tenant.model_dump(mode="json")
     write_private(folder / "settings.json", json.dumps(values, indent=1))
@@ -95,6 +99,17 @@ def run_tenant(
         status, about = _REFUSED_AT_THE_START[kind], trouble
     about = scrubber.scrub(about if not trouble or trouble in about else f"{about} ({trouble})")
     return TenantOutcome(tenant.name, status, about, folder, time.monotonic() - started)
+
+
+def _held(tenant: TenantSettings, folder: Path) -> str:
+    """Return why a tenant cannot be begun, empty when it can: a kernel would only be started to be refused."""
+    lock = TenantLock(lock_folder(), tenant.auth0_domain, tenant.auth0_connection, str(folder))
+    try:
+        lock.take()
+    except TenantBusy as busy:
+        return str(busy)
+    lock.free()
+    return ""
 
 
 def _ended(journal: Path, name: str, mode: RunMode) -> tuple[str, str]:
