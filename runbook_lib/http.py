@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 import threading
 import time
@@ -410,15 +411,22 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After")
     try:
         if value is not None:
-            return max(0.0, float(value))
+            return max(0.0, _number(value))
         if reset := headers.get("x-ratelimit-reset"):
-            return max(0.0, float(reset) - now)
+            return max(0.0, _number(reset) - now)
     except ValueError:
         pass
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()) if value else None
     except (TypeError, ValueError):
         return None
+
+
+def _number(text: str) -> float:
+    """Return the number that a text says. Raises `ValueError`, also for "nan", which would be a wait of no time at all."""
+    if math.isnan(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def _date(headers: Mapping[str, str]) -> datetime | None:

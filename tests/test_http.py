@@ -1,0 +1,319 @@
+"""The HTTP door against servers that misbehave: on this machine, over HTTPS, each with its own certificate."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import ssl
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import trustme
+
+from runbook_lib import http
+from runbook_lib.clients.sign_in import EntraSignIn
+from runbook_lib.errors import ApiError, RunbookError, TransportError
+from runbook_lib.http import Deadline, Pace, Request, Service, SignInSession, open_session
+from runbook_lib.secret import Secret
+
+PACE = Pace(first_s=0.5, factor=1.0, cap_s=0.5, total_s=60.0)
+TOKEN = "an-access-token-of-the-test"
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_bundle(authority, tmp_path):
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return str(tmp_path / "ca.pem")
+
+
+class Server:
+    """Answers every request with `answer(handler, number)`; `seen` holds method, path, headers and body of each."""
+
+    def __init__(self, authority, answer):
+        self.seen = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                server.seen.append((self.command, self.path, dict(self.headers), self.rfile.read(length)))
+                self.close_connection = True
+                with contextlib.suppress(OSError):  # the client has hung up
+                    answer(self, len(server.seen))
+
+            do_POST = do_PUT = do_GET  # noqa: N815
+
+            def log_message(self, *_):
+                """Say nothing."""
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.handle_error = lambda *_: None  # a client that hangs up in the handshake
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://localhost:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def serve(authority):
+    """Start a server: serve(answer)."""
+    with contextlib.ExitStack() as stack:
+
+        def start(answer):
+            server = Server(authority, answer)
+            stack.callback(server.close)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def service(ca_bundle):
+    """Return a service at a URL and the waits it asked for: service(url)."""
+
+    def make(url, **more):
+        waits = []
+        made = Service(
+            "graph", url, session=open_session(ca_bundle), pace=PACE, sign_in=lambda _: Secret(TOKEN), sleep=waits.append, **more
+        )
+        return made, waits
+
+    return make
+
+
+def say(handler, status=200, body=None, **headers):
+    content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+    handler.send_response(status)
+    for name, value in {"Content-Length": str(len(content)), **headers}.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+# Retry-After -----------------------------------------------------------------------------------------------------------
+
+
+def in_future(seconds):
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "lowest", "highest"),
+    [
+        ("0", 0, 0),
+        ("1", 1, 1),
+        ("2.5", 2.5, 2.5),
+        ("-5", 0, 0),
+        ("junk", 0.5, 0.5),
+        ("", 0.5, 0.5),
+        ("nan", 0.5, 0.5),
+        ("in 8 s", 5, 8),
+        ("in -60 s", 0, 0),
+    ],
+)
+@pytest.mark.parametrize("send", ["read", "send"])
+def test_a_busy_service_is_asked_again_when_it_says(send, retry_after, lowest, highest, serve, service):
+    value = in_future(int(retry_after.split()[1])) if retry_after.startswith("in ") else retry_after
+    server = serve(lambda handler, n: say(handler, 429, Retry_After=value) if n == 1 else say(handler))
+    reached, waits = service(server.url)
+    reached.read("/x") if send == "read" else reached.send(Request("graph", "POST", "/x", body={}))
+    assert len(server.seen) == 2
+    assert len(waits) == 1
+    assert lowest <= waits[0] <= highest
+
+
+@pytest.mark.parametrize("retry_after", ["1000000000", "1e9", "inf", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_service_that_wants_to_be_left_alone_for_years_is_not_waited_for(retry_after, serve, service):
+    server = serve(lambda handler, _: say(handler, 429, Retry_After=retry_after))
+    reached, waits = service(server.url)
+    with pytest.raises(ApiError, match="429"):
+        reached.read("/x")
+    assert (len(server.seen), waits) == (1, [])
+
+
+def test_a_service_that_stays_busy_is_given_up(serve, service):
+    server = serve(lambda handler, _: say(handler, 503))
+    reached, waits = service(server.url)
+    with pytest.raises(ApiError, match="503"):
+        reached.read("/x")
+    assert (len(server.seen), len(waits)) == (6, 5)
+
+
+def test_a_write_that_was_answered_503_is_not_sent_again(serve, service):
+    server = serve(lambda handler, _: say(handler, 503))
+    with pytest.raises(ApiError, match="503"):
+        service(server.url)[0].send(Request("graph", "POST", "/x", body={}))
+    assert len(server.seen) == 1
+
+
+# Time and size ---------------------------------------------------------------------------------------------------------
+
+
+def drip(handler, content):
+    for octet in content:
+        handler.wfile.write(bytes([octet]))
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+def drip_body(handler, _):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    drip(handler, b" " * 1000)
+
+
+def drip_headers(handler, _):
+    drip(handler, b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000)
+
+
+@pytest.mark.parametrize("answer", [drip_body, drip_headers])
+@pytest.mark.parametrize("method", ["PUT", "sign-in"])
+def test_an_answer_that_drips_ends_at_the_total_deadline(method, answer, serve, service, ca_bundle, monkeypatch):
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT_S", 0.4)
+    server, start = serve(answer), time.monotonic()
+    reached, _ = service(server.url)
+    session = open_session(ca_bundle, SignInSession(Pace(total_s=0.0), lambda _: None))
+    with pytest.raises(TransportError, match="not complete after") as caught:
+        reached.send(Request("graph", "PUT", "/x", body={})) if method == "PUT" else session.post(f"{server.url}/token")
+    assert time.monotonic() - start < 3
+    assert caught.value.ambiguous
+
+
+def test_a_bomb_is_not_unpacked(serve, service, monkeypatch):
+    monkeypatch.setattr(http, "BODY_LIMIT", 1_000_000)
+    bomb = gzip.compress(b" " * 50_000_000)
+    server = serve(lambda handler, _: say(handler, 200, bomb, Content_Encoding="gzip"))
+    with pytest.raises(TransportError, match="more than 1000000 bytes"):
+        service(server.url)[0].send(Request("graph", "PUT", "/x", body={}))
+
+
+def test_after_the_tenant_s_deadline_nothing_is_sent(serve, service):
+    server, times = serve(lambda handler, _: say(handler)), [0.0]
+    reached, _ = service(server.url, deadline=Deadline(100.0, lambda: times[0]))
+    reached.read("/x")
+    times[0] = 100.5
+    with pytest.raises(TransportError, match="not sent: this tenant has taken over 100 s"):
+        reached.send(Request("graph", "POST", "/x", body={}))
+    assert len(server.seen) == 1
+
+
+# Where requests go -----------------------------------------------------------------------------------------------------
+
+
+def test_pages_in_a_circle_end(serve, service):
+    server = serve(lambda handler, _: say(handler, body={"value": [1], "@odata.nextLink": f"{server.url}/list?page=2"}))
+    with pytest.raises(TransportError, match="in a circle"):
+        list(service(server.url)[0].pages_from(f"{server.url}/list"))
+    assert len(server.seen) == 2
+
+
+def test_pages_without_end_end(serve, service, monkeypatch):
+    monkeypatch.setattr(http, "PAGE_LIMIT", 3)
+    server = serve(lambda handler, n: say(handler, body={"value": [n], "@odata.nextLink": f"{server.url}/list?page={n}"}))
+    with pytest.raises(TransportError):
+        list(service(server.url)[0].pages_from(f"{server.url}/list"))
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize("suffix", ["/list", ".evil.example/list", "@evil.example/list"])
+def test_a_next_link_to_another_place_is_not_followed(suffix, serve, service):
+    other = serve(lambda handler, _: say(handler, body={"value": ["theirs"]}))
+    link = other.url + "/list" if suffix == "/list" else None
+    server = serve(lambda handler, _: say(handler, body={"value": [1], "@odata.nextLink": link or server.url + suffix}))
+    with pytest.raises(TransportError, match="leads elsewhere"):
+        list(service(server.url)[0].pages_from(f"{server.url}/list"))
+    assert (len(server.seen), other.seen) == (1, [])
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_redirect_is_an_error_and_the_other_host_hears_nothing(method, status, serve, service):
+    other = serve(lambda handler, _: say(handler))
+    server = serve(lambda handler, _: say(handler, status, Location=f"{other.url}/x"))
+    with pytest.raises(TransportError, match="a redirect, which is never followed"):
+        service(server.url)[0].send(Request("graph", method, "/x", body={"secret": Secret("the secret in the body")}))
+    assert (len(server.seen), other.seen) == (1, [])
+
+
+@pytest.mark.parametrize("where", ["/.well-known/openid-configuration", "/oauth2/v2.0/token"])
+def test_a_redirected_sign_in_is_an_error_and_the_other_host_hears_nothing(where, serve, ca_bundle):
+    tenant = "11111111-2222-4333-8444-555555555555"
+
+    def answer(handler, _):
+        if handler.path.partition("?")[0].endswith(where):
+            return say(handler, 307, Location=f"{other.url}{handler.path}")
+        base = f"{server.url}/{tenant}"
+        return say(
+            handler,
+            body={
+                "issuer": f"{base}/v2.0",
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{base}/oauth2/v2.0/token",
+            },
+        )
+
+    other = serve(lambda handler, _: say(handler, body={"access_token": "theirs"}))
+    server = serve(answer)
+    sign_in = EntraSignIn(
+        authority=server.url,
+        tenant=tenant,
+        client_id="22222222-2222-4333-8444-555555555555",
+        credential="the client secret",
+        resource="https://graph.example",
+        session=open_session(ca_bundle, SignInSession(PACE, lambda _: None)),
+        known_authority=False,
+    )
+    with pytest.raises(TransportError, match="redirect"):
+        sign_in.grant()
+    assert (bool(server.seen), other.seen) == (True, [])
+
+
+@pytest.mark.parametrize("way", ["with a token", "without", "sign-in"])
+def test_a_netrc_file_changes_no_authorization(way, serve, service, ca_bundle, tmp_path, monkeypatch):
+    server = serve(lambda handler, _: say(handler))
+    (tmp_path / "netrc").write_text("default login somebody password netrc-password\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", ca_bundle)
+    monkeypatch.setenv("NO_PROXY", "*")
+    session = open_session(None)  # of the environment, all but ~/.netrc is used
+    sign_in = (lambda _: Secret(TOKEN)) if way == "with a token" else None
+    if way == "sign-in":
+        open_session(None, SignInSession(PACE, lambda _: None)).get(server.url)
+    else:
+        Service("x", server.url, session=session, pace=PACE, sign_in=sign_in).read("/x")
+    [(_, _, headers, _)] = server.seen
+    assert headers.get("Authorization") == (f"Bearer {TOKEN}" if sign_in else None)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://user:pr0xy-pass@127.0.0.1:1", "http://user:pr0xy-pass@127.0.0.1:port", "junk://user:pr0xy-pass@x"]
+)
+@pytest.mark.parametrize("way", ["service", "sign-in"])
+def test_no_error_tells_the_password_of_the_proxy(way, proxy, monkeypatch):
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    pace = Pace(total_s=0.0)
+    reached = Service("x", "https://acme.eu.auth0.com", session=open_session(None), pace=pace, sleep=lambda _: None)
+    session = open_session(None, SignInSession(pace, lambda _: None))
+    with pytest.raises(RunbookError) as caught:
+        reached.read("/x") if way == "service" else session.get("https://login.example/x")
+    texts = [repr(caught.value), str(caught.value), repr(caught.value.__cause__), str(caught.value.args)]
+    assert "pr0xy-pass" not in "".join(texts)
