@@ -239,10 +239,10 @@ class Laboratory:
             status, about = session.finish()
         except Killed:
             status, about = "killed", ""
-            if session is not None:
-                session.lock.free()  # as the end of the process does
         except RunbookError as stopped:
             status, about = "stopped", str(stopped)
+        if session is not None:
+            session.lock.free()  # as the end of the process does
         return Outcome(status, about, self.writes(at), len(self.simulation.history) - at)
 
     def writes(self, since: int = 0) -> list[str]:
