@@ -97,6 +97,16 @@ def test_kills_at_random_moments_are_repaired_by_running_again(sandbox, command,
     assert wrongs == {}
 
 
+def test_a_kernel_killed_as_it_starts_does_not_end_the_batch(sandbox, command, tmp_path):
+    first = command(tmp_path, *TENANTS)
+    while not first.kernels():
+        time.sleep(0.01)
+    first.kill_kernels()
+    assert first.end() == 1
+    rows = [(row["name"], row["status"]) for row in summary_of(first)]
+    assert rows == [("fresh", "interrupted"), ("half-done", "done")], first.said()
+
+
 def test_a_kernel_killed_inside_a_write_is_reported_as_interrupted_there(sandbox, command, tmp_path):
     judge = Standing(sandbox, "fresh")
     with holding(sandbox, "PUT", "/synchronization/secrets") as held:
