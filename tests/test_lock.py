@@ -1,0 +1,65 @@
+"""One run a tenant on this machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from runbook_lib.errors import TenantBusy
+from runbook_lib.lock import TenantLock
+
+
+def lock(folder, domain="acme.auth0.com", connection="c", holder="first"):
+    return TenantLock(folder, domain, connection, holder)
+
+
+def test_a_second_is_refused_at_once_and_told_who_has_it(tmp_path):
+    first, second = lock(tmp_path), lock(tmp_path, "ACME.auth0.com", holder="second")
+    assert (first.is_held, second.is_held) == (False, False)
+    first.take()
+    assert (first.is_held, second.is_held) == (True, False)
+    with pytest.raises(TenantBusy) as busy:
+        second.take()
+    assert busy.value.attempted == "Taking tenant c"
+    assert busy.value.came_back == "another run holds it (first)"
+    assert second.is_held is False
+    first.free()
+    assert first.is_held is False
+    second.take()
+    assert second.is_held is True
+    second.free()
+
+
+@pytest.mark.parametrize("note", ["", "[]", "{}", "no json", None])
+def test_whoever_cannot_be_named_is_not(tmp_path, note):
+    first = lock(tmp_path)
+    first.take()
+    [path] = tmp_path.glob("*.json")
+    path.unlink() if note is None else path.write_text(note)
+    with pytest.raises(TenantBusy, match="another run holds it\\. "):
+        lock(tmp_path).take()
+    first.free()
+
+
+def test_other_tenants_are_free_and_giving_back_twice_is_nothing(tmp_path):
+    locks = [
+        lock(tmp_path),
+        lock(tmp_path, "other.auth0.com"),
+        lock(tmp_path, connection="d"),
+        lock(tmp_path, "acme.auth0.comc", ""),
+    ]
+    for one in locks:
+        one.take()
+    assert all(one.is_held for one in locks)
+    for one in locks:
+        one.free()
+        one.free()
+    assert not any(one.is_held for one in locks)
+
+
+def test_the_file_is_private_and_its_name_short(tmp_path):
+    one = lock(tmp_path)
+    one.take()
+    assert sorted(len(path.stem) for path in tmp_path.iterdir()) == [32, 32]
+    [path] = tmp_path.glob("*.lock")
+    assert path.stat().st_mode & 0o777 == 0o600
+    one.free()
