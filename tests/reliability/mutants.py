@@ -1,0 +1,218 @@
+"""Mutation testing of the guards: python -m tests.reliability.mutants [MODULE ...]. Changes nothing in the checkout.
+
+The mutations are mutmut's, applied by this module and not by its command: mutmut passes over decorated functions, which all
+steps are. Each mutant is tried in a process forked from a warm one, with the fast tests of its module alone. Not mutated: texts
+for people (those with a space in them), annotations, docstrings, decorators, and the patterns of `settings.py` and `secret.py`,
+whose two other cases in upper and lower letters say nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.abc
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import libcst as cst
+import pytest
+from libcst.metadata import MetadataWrapper, PositionProvider
+from mutmut.mutation.mutators import mutation_operators
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FEWEST_KILLED = 85.0  # per cent, over all
+CPU_LIMIT_S = 20.0
+LIMIT_S = 300
+PARALLEL = 2
+STEPS = ("tests/steps/test_steps.py", "tests/steps/test_options_merge.py", "tests/steps/test_start_gate.py")
+TESTS: dict[str, tuple[str, ...]] = {
+    "census": ("tests/test_census.py",),
+    "claim": ("tests/test_claim.py",),
+    "lock": ("tests/test_lock.py",),
+    "journal": ("tests/test_journal.py",),
+    "change": ("tests/test_change.py",),
+    "steps/credentials": ("tests/steps/test_credentials.py",),
+    "steps/section_4_testing": STEPS[::-1],
+    "steps/section_1_auth0_settings": STEPS[1:],
+    "steps/section_2_endpoint_and_token": STEPS[1:],
+    "secret": ("tests/test_secret.py",),
+    "settings": ("tests/test_settings.py",),
+}
+ONLY = {"settings": ("_check_auth0_domain", "_entra_tenant", "_cloud", "_is_guid", "sandbox_cloud", "_user", "_plain")}
+SLOW = "not guarded_process and not command_line and not cost_little and not threads and not survive"
+EQUIVALENT: dict[tuple[str, str], str] = {}  # (module, "line of source -> mutated line"): why nobody can tell them apart
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed source. `what` is the changed line before and after."""
+
+    module: str
+    line: int
+    what: str
+    source: str
+
+
+class _Places(cst.CSTVisitor):
+    """Collects every mutation of every node that may be mutated, with its line."""
+
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self, only: tuple[str, ...]) -> None:
+        super().__init__()
+        self.found: list[tuple[int, cst.CSTNode, cst.CSTNode]] = []
+        self._only, self._depth = only, 0
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:  # noqa: N802 - libcst's name
+        self._depth += node.name.value in self._only or bool(self._depth)
+        return True
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:  # noqa: N802 - libcst's name
+        self._depth -= bool(self._depth)
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, cst.Annotation | cst.Decorator | cst.Import | cst.ImportFrom | cst.FormattedString):
+            return False
+        is_text = isinstance(node, cst.SimpleString) and (" " in node.value or "\\" in node.value)
+        if not is_text and (self._depth or not self._only):
+            line = self.get_metadata(PositionProvider, node).start.line
+            for kind, operator in mutation_operators:
+                if isinstance(node, kind):
+                    self.found += [(line, node, other) for other in operator(node)]
+        return super().on_visit(node)
+
+
+def mutants_of(module: str) -> Iterator[Mutant]:
+    """Make every mutant of a module that compiles and differs from it in more than its looks."""
+    original = (ROOT / "runbook_lib" / f"{module}.py").read_text(encoding="utf-8")
+    wrapper = MetadataWrapper(cst.parse_module(original))
+    places = _Places(ONLY.get(module, ()))
+    wrapper.visit(places)
+    seen = {ast.dump(ast.parse(original))}
+    for line, node, other in places.found:
+        try:
+            source = _swapped(wrapper, node, other)
+            tree = ast.dump(ast.parse(source))
+        except (SyntaxError, cst.CSTValidationError):
+            continue
+        if tree not in seen:
+            seen.add(tree)
+            yield Mutant(module, line, _what(original, source), source)
+
+
+def _swapped(wrapper: MetadataWrapper, node: cst.CSTNode, other: cst.CSTNode) -> str:
+    changed = wrapper.module.deep_replace(node, other)
+    assert isinstance(changed, cst.Module)
+    return changed.code
+
+
+def _what(before: str, after: str) -> str:
+    pairs = zip(before.splitlines(), after.splitlines(), strict=False)
+    one, other = next(((a, b) for a, b in pairs if a != b), ("", ""))
+    return f"{one.strip()} -> {other.strip()}"
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
+    """Puts the mutant in the place of its module when that is imported."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._source = mutant.source
+        self._path = str(ROOT / "runbook_lib" / f"{mutant.module}.py")
+        self._name = f"runbook_lib.{mutant.module.replace('/', '.')}"
+
+    def find_spec(self, name: str, *_: object) -> importlib.machinery.ModuleSpec | None:
+        return importlib.util.spec_from_loader(name, self, origin=self._path) if name == self._name else None
+
+    def get_data(self, path: str) -> bytes:
+        return self._source.encode()
+
+    def get_filename(self, name: str) -> str:
+        return self._path
+
+
+def exit_codes(tests: Sequence[str], mutants: Sequence[Mutant | None]) -> list[int]:
+    """Run the tests against each mutant, two at a time, and return pytest's exit codes; 124 where they did not end in time.
+
+    Forked from a process without threads: a lock that another thread holds would be held for ever in the child.
+    """
+    codes, running = [3] * len(mutants), dict[int, int]()
+    for number in range(len(mutants) + PARALLEL):
+        if len(running) == PARALLEL or (running and number >= len(mutants)):
+            child, status = os.wait()
+            codes[running.pop(child)] = 124 if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+        if number < len(mutants):
+            if not (child := os.fork()):
+                _run_tests(tests, mutants[number])
+            running[child] = number
+    return codes
+
+
+def _run_tests(tests: Sequence[str], mutant: Mutant | None) -> NoReturn:
+    code = 3  # of pytest: an internal error; here whatever broke beside it
+    with contextlib.suppress(BaseException):
+        signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT_S)  # of its own time: the machine may be busy
+        signal.alarm(LIMIT_S)
+        silent = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(silent, stream)
+        if mutant is not None:
+            sys.meta_path.insert(0, _Finder(mutant))
+        options = [
+            "-x",
+            "-q",
+            "--noconftest",
+            "--assert=plain",
+            "--disable-plugin-autoload",
+            "-p",
+            "no:cacheprovider",
+            "-k",
+            SLOW,
+        ]
+        code = int(pytest.main([*options, *(str(ROOT / test) for test in tests)]))
+    os._exit(code)
+
+
+def _warm_up() -> None:
+    """Import what the tests need and forget our own modules, so that each forked process imports only those anew."""
+    sys.path.insert(0, str(ROOT))
+    os.chdir(ROOT)
+    sys.dont_write_bytecode = True
+    import hypothesis.strategies  # noqa: F401
+
+    import runbook_lib.session  # noqa: F401
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "runbook_lib"]:
+        del sys.modules[name]
+
+
+def main(modules: Sequence[str]) -> int:
+    """Print each mutant that lived, then the figures; 0 when enough were killed."""
+    _warm_up()
+    killed_in_all = tried_in_all = 0
+    figures: list[str] = []
+    for module in modules or TESTS:
+        if exit_codes(TESTS[module], [None]) != [0]:
+            print(f"{module}: its tests fail without any mutation")
+            return 1
+        mutants = [mutant for mutant in mutants_of(module) if (module, mutant.what) not in EQUIVALENT]
+        codes = exit_codes(TESTS[module], mutants)
+        killed = sum(code != 0 for code in codes)
+        for mutant, code in zip(mutants, codes, strict=True):
+            if code == 0:
+                print(f"lived: runbook_lib/{mutant.module}.py:{mutant.line}: {mutant.what}", flush=True)
+        figures.append(f"mutants of {module}: {killed} of {len(mutants)} killed, {100 * killed / len(mutants):.1f} %")
+        print(figures[-1], flush=True)
+        killed_in_all, tried_in_all = killed_in_all + killed, tried_in_all + len(mutants)
+    share = 100 * killed_in_all / tried_in_all
+    print("\n".join([*figures, f"mutants killed: {killed_in_all} of {tried_in_all}, {share:.1f} %"]))
+    return 0 if share >= FEWEST_KILLED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
