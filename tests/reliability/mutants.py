@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import click
 import libcst as cst
 import pytest
 from libcst.metadata import MetadataWrapper, PositionProvider
@@ -198,19 +199,19 @@ def main(modules: Sequence[str]) -> int:
     figures: list[str] = []
     for module in modules or TESTS:
         if exit_codes(TESTS[module], [None]) != [0]:
-            print(f"{module}: its tests fail without any mutation")
+            click.echo(f"{module}: its tests fail without any mutation")
             return 1
         mutants = [mutant for mutant in mutants_of(module) if (module, mutant.what) not in EQUIVALENT]
         codes = exit_codes(TESTS[module], mutants)
         killed = sum(code != 0 for code in codes)
         for mutant, code in zip(mutants, codes, strict=True):
             if code == 0:
-                print(f"lived: runbook_lib/{mutant.module}.py:{mutant.line}: {mutant.what}", flush=True)
+                click.echo(f"lived: runbook_lib/{mutant.module}.py:{mutant.line}: {mutant.what}")
         figures.append(f"mutants of {module}: {killed} of {len(mutants)} killed, {100 * killed / len(mutants):.1f} %")
-        print(figures[-1], flush=True)
+        click.echo(figures[-1])
         killed_in_all, tried_in_all = killed_in_all + killed, tried_in_all + len(mutants)
     share = 100 * killed_in_all / tried_in_all
-    print("\n".join([*figures, f"mutants killed: {killed_in_all} of {tried_in_all}, {share:.1f} %"]))
+    click.echo("\n".join([*figures, f"mutants killed: {killed_in_all} of {tried_in_all}, {share:.1f} %"]))
     return 0 if share >= FEWEST_KILLED else 1
 
 
