@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
@@ -25,6 +25,7 @@ from requests.adapters import HTTPAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
 
 from runbook_lib.errors import ApiError, RunbookError, TransportError
+from runbook_lib.pacing import Ticket
 from runbook_lib.secret import Secret, scrubber
 
 CONNECT_TIMEOUT_S = 10.0
@@ -239,6 +240,19 @@ class Deadline:
             )
 
 
+class Limit(Protocol):
+    """Keeps requests under a service's rate limit; see `pacing`."""
+
+    def acquire(self) -> Ticket:
+        """Wait until a request may be sent."""
+
+    def observe(self, ticket: Ticket, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from its answer."""
+
+    def forget(self, ticket: Ticket) -> None:
+        """There was no answer."""
+
+
 class Service:
     """One service behind one base URL. `sign_in` returns a token, a new one when told that the last was refused."""
 
@@ -252,6 +266,7 @@ class Service:
         sign_in: Callable[[bool], Secret] | None = None,
         deadline: Deadline | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        limit: Limit | None = None,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
@@ -261,6 +276,7 @@ class Service:
         self._sign_in = sign_in
         self._deadline = deadline or Deadline()
         self._sleep = sleep
+        self._limit = limit
 
     def read(self, path: str, query: tuple[tuple[str, str], ...] = (), headers: Mapping[str, str] | None = None) -> Any:
         """Return the body of a GET, repeated while the service is busy. Raises `ApiError` or `TransportError`."""
@@ -307,7 +323,7 @@ class Service:
         attempted = f"{request.method} {self.base_url}{request.path}"
         self._deadline.check(attempted)
         auth = _TokenAuth(self._sign_in(renew)) if self._sign_in else _NoAuth()
-        with _quietly(attempted), _hung_up_after(TOTAL_TIMEOUT_S):
+        with self._paced() as ticket, _quietly(attempted), _hung_up_after(TOTAL_TIMEOUT_S):
             answer = self._session.request(
                 request.method,
                 self.base_url + request.path,
@@ -323,8 +339,21 @@ class Service:
             )
             with answer:
                 content = _content(answer)
+        if self._limit and ticket:
+            self._limit.observe(ticket, answer.status_code, answer.headers)
         self.date = _date(answer.headers) or self.date
         return _judged(attempted, answer, content)
+
+    @contextlib.contextmanager
+    def _paced(self) -> Iterator[Ticket | None]:
+        """Wait for the service's limit first; a request that broke is counted out."""
+        ticket = self._limit.acquire() if self._limit else None
+        try:
+            yield ticket
+        except BaseException:
+            if self._limit and ticket:
+                self._limit.forget(ticket)
+            raise
 
 
 class _TooMuchError(Exception):

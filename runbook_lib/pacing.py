@@ -21,17 +21,26 @@ from filelock import FileLock
 LOST_S = 130.0  # a request not answered by then never will be: its kernel is gone
 LONGEST_WAIT_S = 300.0
 _POLL_S = 0.001
-_RECHECK_S = 0.25
+_ASK_AGAIN_S = 0.025
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A request that may be sent: the how manieth of all, and how many were on their way then."""
+
+    number: int
+    beside: int
 
 
 @dataclass
 class _Known:
     """What is known of one limit. Times are seconds of this machine's monotonic clock, which all its processes share."""
 
-    left: int | None = None  # requests that the service would still take; None: it has not said
+    left: int | None = None  # requests that the service will surely still take; None: it has not said
     renewed_at: float = 0.0  # when it takes more
     closed_until: float = 0.0  # nothing is sent before
-    sent: list[float] = field(default_factory=list)  # requests that are on their way
+    sent: list[tuple[int, float]] = field(default_factory=list)  # number and time of the requests on their way
+    count: int = 0  # of requests so far
     has_answered: bool = False
 
 
@@ -45,51 +54,55 @@ class Pacer:
         self._clock = clock
         self._sleep = sleep
 
-    def acquire(self, key: str) -> None:
-        """Wait until a request to the service `key` may be sent, and count it. An answer or `forget` must follow."""
-        while wait := self._tried(key):
-            self._sleep(wait)
+    def acquire(self, key: str) -> Ticket:
+        """Wait until a request to the service `key` may be sent, and count it. `observe` or `forget` must follow."""
+        while isinstance(tried := self._tried(key), float):
+            self._sleep(tried)
+        return tried
 
-    def observe(self, key: str, status: int, headers: Mapping[str, str]) -> None:
-        """Learn from an answer."""
+    def observe(self, key: str, ticket: Ticket, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from the answer to a request."""
         now = self._clock()
+        left, renewed_s = headers.get("x-ratelimit-remaining"), _until_reset(headers)
         with self._held(key) as known:
-            known.sent = known.sent[1:]
+            known.sent = [(number, at) for number, at in known.sent if number != ticket.number]
             known.has_answered = True
-            wait_s = _seconds(headers, "Retry-After", now_is=headers.get("Date"))
-            left, renewed_s = headers.get("x-ratelimit-remaining"), _until_reset(headers)
             if left is not None and left.isdecimal() and renewed_s is not None:
-                renewed_at = now + renewed_s
-                is_late = renewed_at < known.renewed_at - 0.5  # an answer that was overtaken
-                known.left = min(int(left), known.left or 0) if is_late else int(left)
-                known.renewed_at = max(renewed_at, known.renewed_at)
+                # Answers overtake one another: none of those beside this one, and none sent since, is surely counted in it.
+                known.left = int(left) - ticket.beside - (known.count - ticket.number)
+                known.renewed_at = max(now + renewed_s, known.renewed_at)
             if status == 429:
-                known.left = 0 if known.left is not None else None
-                asked = wait_s if wait_s is not None else renewed_s if renewed_s is not None else 1.0
-                known.closed_until = max(known.closed_until, now + min(asked, LONGEST_WAIT_S))
+                asked = _seconds(headers, "Retry-After", now_is=headers.get("Date"))
+                wait_s = asked if asked is not None else renewed_s if renewed_s is not None else 1.0
+                known.closed_until = max(known.closed_until, now + wait_s)
 
-    def forget(self, key: str) -> None:
+    def forget(self, key: str, ticket: Ticket) -> None:
         """Count a request out that got no answer."""
         with self._held(key) as known:
-            known.sent = known.sent[1:]
+            known.sent = [(number, at) for number, at in known.sent if number != ticket.number]
 
-    def _tried(self, key: str) -> float:
-        """Return how many seconds to wait; 0: the request is counted and may go."""
+    def _tried(self, key: str) -> Ticket | float:
+        """Return a ticket, or how many seconds to wait before the next try."""
         now = self._clock()
         with self._held(key) as known:
-            known.sent = [at for at in known.sent if now - at < LOST_S]
+            known.sent = [(number, at) for number, at in known.sent if now - at < LOST_S]
             if now < known.closed_until:
                 return known.closed_until - now
-            if known.left is None:
-                if not known.has_answered and known.sent:
-                    return _RECHECK_S / 10  # one asks first: its answer says how many more may
-            elif known.left - len(known.sent) <= 0:
-                if now < known.renewed_at:
-                    return min(known.renewed_at - now, _RECHECK_S)
-                if known.sent:  # one asks again, when the time has come
-                    return _RECHECK_S / 10
-            known.sent.append(now)
-        return 0.0
+            is_open = known.left > 0 if known.left is not None else known.has_answered
+            if not is_open and known.sent:
+                return _ASK_AGAIN_S  # one goes first: its answer says how many more may
+            if not is_open and now < known.renewed_at:
+                return known.renewed_at - now
+            known.count += 1
+            ticket = Ticket(known.count, len(known.sent))
+            known.sent.append((known.count, now))
+            if known.left is not None:
+                known.left -= 1
+            return ticket
+
+    def limit(self, key: str) -> PacedLimit:
+        """Return the limit of one service of one tenant, as the HTTP layer takes it."""
+        return PacedLimit(self, key)
 
     @contextmanager
     def _held(self, key: str) -> Iterator[_Known]:
@@ -98,6 +111,26 @@ class Pacer:
             known = _Known(**json.loads(path.read_text())) if path.exists() else _Known()
             yield known
             path.write_text(json.dumps(asdict(known)))
+
+
+@dataclass(frozen=True)
+class PacedLimit:
+    """One limit of a pacer."""
+
+    pacer: Pacer
+    key: str
+
+    def acquire(self) -> Ticket:
+        """Wait until a request may be sent."""
+        return self.pacer.acquire(self.key)
+
+    def observe(self, ticket: Ticket, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from its answer."""
+        self.pacer.observe(self.key, ticket, status, headers)
+
+    def forget(self, ticket: Ticket) -> None:
+        """There was no answer."""
+        self.pacer.forget(self.key, ticket)
 
 
 def _until_reset(headers: Mapping[str, str]) -> float | None:

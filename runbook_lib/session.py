@@ -16,15 +16,16 @@ from runbook_lib import __version__
 from runbook_lib.claim import this_machine
 from runbook_lib.clients.auth0_management import Auth0Management
 from runbook_lib.clients.microsoft_graph import MicrosoftGraph
-from runbook_lib.clients.sign_in import Auth0ClientCredentials, EntraSignIn, PastedToken, SignIn
+from runbook_lib.clients.sign_in import Auth0ClientCredentials, EntraSignIn, Grant, PastedToken, SignIn
 from runbook_lib.engine import Engine, StepResult, result_row
 from runbook_lib.errors import JournalFailed, SettingsError
 from runbook_lib.facts import Memory, View
-from runbook_lib.http import Deadline, Pace, Service, SignInSession, open_session
+from runbook_lib.http import Deadline, Limit, Pace, Service, SignInSession, open_session
 from runbook_lib.journal import Journal, past_of
 from runbook_lib.lock import TenantLock
+from runbook_lib.pacing import Pacer
 from runbook_lib.report import status_of, write_private, write_report, write_results
-from runbook_lib.settings import Cloud, RunMode, TenantSettings, lock_folder, resolve
+from runbook_lib.settings import Cloud, RunMode, TenantSettings, handed_grant, lock_folder, pace_folder, resolve
 from runbook_lib.steps import STEPS
 from runbook_lib.undo import steps_to_undo
 
@@ -183,16 +184,44 @@ def _view(settings: TenantSettings, cloud: Cloud, pace: Pace, machine: Machine, 
     sign_in_session = SignInSession(pace, machine.sleep)
     machine.open_http(cloud.ca_bundle, sign_in_session)
     entra_sign_in = _entra_sign_in(settings, cloud, sign_in_session, show)
-    auth0 = Service("auth0", base, **shared, sign_in=lambda renew: auth0_sign_in.grant(renew=renew).token)
-    graph = Service("graph", cloud.graph, **shared, sign_in=lambda renew: entra_sign_in.grant(renew=renew).token)
+    auth0 = Service(
+        "auth0",
+        base,
+        **shared,
+        sign_in=lambda renew: auth0_sign_in.grant(renew=renew).token,
+        limit=_limit(f"auth0 {settings.auth0_domain}"),
+    )
+    graph = Service(
+        "graph",
+        cloud.graph,
+        **shared,
+        sign_in=lambda renew: entra_sign_in.grant(renew=renew).token,
+        limit=_limit(f"graph {settings.entra_tenant}"),
+    )
     return View(settings, cloud, Auth0Management(auth0), MicrosoftGraph(graph), auth0_sign_in, entra_sign_in, clock=machine.clock)
+
+
+def _limit(key: str) -> Limit | None:
+    """Return the limit that all kernels of a run share, None where there is no run."""
+    folder = pace_folder()
+    return Pacer(folder).limit(key) if folder else None
+
+
+def fetched_grant(settings: TenantSettings) -> Grant:
+    """Return a new Auth0 token for settings that name a client. Raises `RunbookError`."""
+    cloud = settings.find_cloud()
+    pace = SANDBOX_PACE if cloud.is_sandbox else Pace()
+    service = Service("auth0", f"https://{settings.auth0_domain}", session=open_session(cloud.ca_bundle), pace=pace)
+    return _auth0_sign_in(settings, service).grant()
 
 
 def _auth0_sign_in(settings: TenantSettings, service: Service) -> SignIn:
     secret = resolve(settings.auth0_client_secret, column="auth0_client_secret")
     if not settings.auth0_client_id:
         return PastedToken(secret, "Auth0")
-    return Auth0ClientCredentials(service, settings.auth0_domain, settings.auth0_client_id, secret)
+    handed = handed_grant(settings.auth0_domain, settings.auth0_client_id)
+    grant = Grant(*handed) if handed else None
+    return Auth0ClientCredentials(service, settings.auth0_domain, settings.auth0_client_id, secret, grant)
 
 
 def _entra_sign_in(settings: TenantSettings, cloud: Cloud, session: SignInSession, show: Callable[[str], None] | None) -> SignIn:

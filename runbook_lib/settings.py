@@ -34,6 +34,8 @@ _ORIGIN = re.compile(r"https://(?:localhost|127\.0\.0\.1):[0-9]{1,5}", re.ASCII)
 _SECRET_FILE_LIMIT = 65_536
 CORRECT_IT = "Correct it and run again; nothing was sent"
 SANDBOX_VARIABLE = "INBOUND_SCIM_SANDBOX"
+PACE_VARIABLE = "INBOUND_SCIM_PACE"
+GRANT_VARIABLE = "INBOUND_SCIM_AUTH0_GRANT"
 
 
 class RunMode(StrEnum):
@@ -319,6 +321,33 @@ def attached_sandbox() -> Path | None:
 def with_sandbox(ready_file: Path) -> dict[str, str]:
     """Return the environment for a child process that is to find this sandbox."""
     return child_environment(**{SANDBOX_VARIABLE: str(ready_file)})
+
+
+def pace_folder() -> Path | None:
+    """Return the folder in which the kernels of a run share their pace, None outside of a run."""
+    named = os.environ.get(PACE_VARIABLE)
+    return Path(named) if named and Path(named).is_dir() else None
+
+
+def handed_grant(auth0_domain: str, client_id: str) -> tuple[Secret, frozenset[str] | None] | None:
+    """Return the Auth0 token that the runner fetched for all its kernels, and its scopes; None when there is none.
+
+    It comes by the environment, which is on no disk, and leaves it here, so that no child process gets it.
+    """
+    text = os.environ.pop(GRANT_VARIABLE, "")
+    if not text:
+        return None
+    grant = json.loads(text)
+    token = Secret(grant["token"])
+    scopes = None if grant["scopes"] is None else frozenset(grant["scopes"])
+    return (token, scopes) if (grant["domain"], grant["client_id"]) == (auth0_domain, client_id) else None
+
+
+def grant_for_child(auth0_domain: str, client_id: str, token: Secret, scopes: frozenset[str] | None) -> dict[str, str]:
+    """Return the variable by which a kernel is handed a token."""
+    listed = None if scopes is None else sorted(scopes)
+    named = {"domain": auth0_domain, "client_id": client_id, "token": token.reveal(), "scopes": listed}
+    return {GRANT_VARIABLE: json.dumps(named)}
 
 
 def child_environment(**variables: str) -> dict[str, str]:

@@ -8,17 +8,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from runbook_lib import __version__
+from runbook_lib.batch.grants import Grants
 from runbook_lib.batch.warm_kernels import KernelKind
 from runbook_lib.errors import TenantBusy
 from runbook_lib.lock import TenantLock
 from runbook_lib.report import rows_of, tenant_status, write_private, write_report
 from runbook_lib.secret import scrubber
-from runbook_lib.settings import COLUMNS, RunMode, TenantSettings, child_environment, lock_folder
+from runbook_lib.settings import COLUMNS, PACE_VARIABLE, RunMode, TenantSettings, child_environment, lock_folder
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOTEBOOK = PROJECT / "notebooks" / "inbound_scim.ipynb"
@@ -40,25 +41,28 @@ class TenantOutcome:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What the tenants of a run share. `scratch` is a folder for sockets; `environment` is added to each kernel's."""
+    """What the tenants of a run share. `scratch` is a folder for sockets; their pace is kept in it too."""
 
     scratch: Path
     kernel: KernelKind = "auto"
-    environment: Mapping[str, str] | None = None
     must_stop: Callable[[], bool] = lambda: False
+    grants: Grants = field(default_factory=Grants)
 
     @classmethod
     @contextmanager
-    def opened(
-        cls, kernel: KernelKind = "auto", must_stop: Callable[[], bool] = lambda: False, **environment: str
-    ) -> Iterator[Workshop]:
+    def opened(cls, kernel: KernelKind = "auto", must_stop: Callable[[], bool] = lambda: False) -> Iterator[Workshop]:
         """Make the folder and remove it at the end."""
         usual = tempfile.gettempdir()
         scratch = tempfile.mkdtemp(prefix="scim-", dir=usual if len(usual) < _SOCKET_PATH_LIMIT else "/tmp")  # noqa: S108
         try:
-            yield cls(Path(scratch), kernel, environment, must_stop)
+            (Path(scratch) / "pace").mkdir()
+            yield cls(Path(scratch), kernel, must_stop)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def environment_for(self, tenant: TenantSettings) -> dict[str, str]:
+        """Return the whole environment of a tenant's kernel."""
+        return child_environment(**{PACE_VARIABLE: str(self.scratch / "pace")}, **self.grants.variables_for(tenant))
 
 
 def run_tenant(
@@ -84,7 +88,13 @@ def run_tenant(
     trouble = kind = ""
     for start in range(1, STARTS + 1):
         try:
-            _execute({**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)}, page, workshop, on_step)
+            _execute(
+                {**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)},
+                page,
+                tenant,
+                workshop,
+                on_step,
+            )
         except PapermillExecutionError as failed:
             kind, trouble = failed.ename, f"{failed.ename}: {failed.evalue}"
         except StoppedEarly:
@@ -128,7 +138,9 @@ def _ended(journal: Path, name: str, mode: RunMode) -> tuple[str, str]:
     return status, about
 
 
-def _execute(parameters: Mapping[str, str], page: Path, workshop: Workshop, on_step: Callable[[str], None]) -> None:
+def _execute(
+    parameters: Mapping[str, str], page: Path, tenant: TenantSettings, workshop: Workshop, on_step: Callable[[str], None]
+) -> None:
     from runbook_lib.batch.execution import execute
     from runbook_lib.batch.pages import private
 
@@ -140,7 +152,7 @@ def _execute(parameters: Mapping[str, str], page: Path, workshop: Workshop, on_s
             parameters,
             kernel=workshop.kernel,
             sockets=sockets,
-            environment=child_environment(**(workshop.environment or {})),
+            environment=workshop.environment_for(tenant),
             on_step=on_step,
             must_stop=workshop.must_stop,
         )

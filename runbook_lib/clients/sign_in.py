@@ -22,10 +22,11 @@ from runbook_lib.secret import Secret
 
 @dataclass(frozen=True)
 class Grant:
-    """A token and what it allows. `permissions` is None when the token does not say."""
+    """A token and what it allows. `permissions` is None when the token does not say; `lasts_s` when its end is not known."""
 
     token: Secret
     permissions: frozenset[str] | None
+    lasts_s: float | None = None
 
 
 class SignIn(Protocol):
@@ -69,8 +70,9 @@ class _FetchedToken(ABC):
 class Auth0ClientCredentials(_FetchedToken):
     """A machine-to-machine application of the Auth0 tenant. Source: Auth0 docs, Management API tokens for production."""
 
-    def __init__(self, service: Service, domain: str, client_id: str, client_secret: Secret) -> None:
+    def __init__(self, service: Service, domain: str, client_id: str, client_secret: Secret, handed: Grant | None = None) -> None:
         self._service = service
+        self._current = handed
         self._body = {
             "grant_type": "client_credentials",
             "client_id": client_id,
@@ -89,7 +91,8 @@ class Auth0ClientCredentials(_FetchedToken):
                 ) from None
             raise
         scope = body.get("scope")
-        return Grant(Secret(body["access_token"]), frozenset(scope.split()) if scope else None)
+        scopes, lasts_s = frozenset(scope.split()) if scope else None, body.get("expires_in")
+        return Grant(Secret(body["access_token"]), scopes, float(lasts_s) if isinstance(lasts_s, int | float) else None)
 
 
 class EntraSignIn(_FetchedToken):

@@ -39,20 +39,31 @@ def _answered(simulation: Simulation, reset: Callable[[int | None], None], call:
                 raise ValueError("seed is a whole number")
             reset(seed)
             return Answer(204)
+        case (_, "/faults" | "/pressure" | "/clock"):
+            return _arranged(simulation, call, body)
+        case ("POST", "/cycle"):
+            job_id = str(body["job_id"])
+            try:
+                return Answer(200, engine.run_cycle(world, job_id))
+            except LookupError:
+                return Answer(404, {"error": f"control knows no {call.method} {call.path}"})
+
+
+def _arranged(simulation: Simulation, call: Call, body: Any) -> Answer:
+    """Answer what changes the conditions under which the services work."""
+    world = simulation.world
+    match (call.method, call.path):
         case ("POST", "/faults"):
             simulation.faults.extend(parse_faults(body))
             return Answer(204)
         case ("DELETE", "/faults"):
             simulation.faults.clear()
             return Answer(204)
+        case ("POST", "/pressure"):
+            simulation.pressure.set(body)
+            return Answer(204)
         case ("POST", "/clock"):
             with world.lock:
                 world.clock.advance(float(body["advance_s"]))
             return Answer(200, {"now": world.clock.auth0()})
-        case ("POST", "/cycle"):
-            job_id = str(body["job_id"])
-            try:
-                return Answer(200, engine.run_cycle(world, job_id))
-            except LookupError:
-                return Answer(404, {"error": "there is no such job"})
     return Answer(404, {"error": f"control knows no {call.method} {call.path}"})

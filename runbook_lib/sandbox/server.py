@@ -125,6 +125,7 @@ class Sandbox:
         with self.world.lock:
             self.simulation.history.clear()
             self.simulation.faults.clear()
+            self.simulation.pressure.set({})
             self.simulation.world = world
         world.dispatch = lambda call: self.simulation.handle(call).answer
         write_tenants_file(world, self._folder, self._ready_file)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runbook_lib.sandbox.exchange import Answer, Call, Router
+from runbook_lib.sandbox.pressure import Pressure
 from runbook_lib.sandbox.world import World
 
 TICK_S = 0.05
@@ -55,19 +56,22 @@ class Simulation:
     error_bodies: Mapping[str, Callable[[World, int, str], Any]]
     history: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    pressure: Pressure = field(default_factory=Pressure)
 
     def __post_init__(self) -> None:
         self.world.dispatch = lambda call: self.handle(call).answer
 
     def handle(self, call: Call) -> Delivery:
         """Answer one call, with the fault that is due, and record it."""
+        if not call.batch:
+            self.pressure.wait()
         with self.world.lock:
             self.world.clock.advance(TICK_S)
             struck = [fault for fault in self.faults if fault.strikes(call)]  # each one counts, also behind one that strikes
             fault = struck[0] if struck else None
             entry = self._record(call)
         kind = fault.kind if fault else ""
-        delivery = self._delivered(replace(call, number=entry["n"]), kind)
+        delivery = self._limited(replace(call, number=entry["n"]), kind)
         entry["status"] = delivery.answer.status if delivery.transport not in ("drop_before", "drop_after", "reset") else 0
         if kind:
             entry["fault"] = kind
@@ -86,6 +90,16 @@ class Simulation:
             entry["batch"] = call.batch
         self.history.append(entry)
         return entry
+
+    def _limited(self, call: Call, kind: str) -> Delivery:
+        """Deliver, as far as the rate limit of the Management API allows."""
+        if not self.pressure.per_second or call.service != "auth0" or not call.path.startswith("/api/v2/"):
+            return self._delivered(call, kind)
+        is_there, headers = self.pressure.take(self.world)
+        if not is_there:
+            return Delivery(Answer(429, self.error_bodies["auth0"](self.world, 429, ""), headers))
+        delivery = self._delivered(call, kind)
+        return replace(delivery, answer=replace(delivery.answer, headers={**delivery.answer.headers, **headers}))
 
     def _delivered(self, call: Call, kind: str) -> Delivery:
         if kind in STATUS_KINDS:
