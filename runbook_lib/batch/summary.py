@@ -1,48 +1,149 @@
-"""The summary of a run as CSV and HTML."""
+"""The summary of a run: one page with tenants and steps, and the same for spreadsheets, programs and build servers.
+
+All of it comes from the journals, so that it can be made again at any time.
+"""
 
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree  # only written with, nothing is parsed
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
 
 from runbook_lib.batch.one_tenant import TenantOutcome
-from runbook_lib.report import write_private
-from runbook_lib.visible import as_cell, as_html
+from runbook_lib.errors import JournalFailed
+from runbook_lib.journal import Event, read_events
+from runbook_lib.report import ICONS, write_private
+from runbook_lib.steps import STEPS
+from runbook_lib.visible import as_cell, as_html, visible
+
+GOOD = ("done", "unchanged", "pending")
+_RED = ("BLOCKED", "FAILED")
+_FILES = (("page", "inbound_scim.ipynb"), ("report", "report.html"), ("journal", "journal.jsonl"))
+_SPANS = (("up to 5 s", 5.0), ("up to 15 s", 15.0), ("up to 60 s", 60.0), ("up to 5 min", 300.0), ("longer", float("inf")))
 
 
-def summary_csv(rows: list[dict[str, str]]) -> str:
-    """Return the rows as CSV, every cell in quotes: where the semicolon separates, one with a semicolon would be two."""
-    target = io.StringIO(newline="")
-    writer = csv.writer(target, quoting=csv.QUOTE_ALL)
-    writer.writerow(["name", "status", "about", "folder"])
-    for row in rows:
-        writer.writerow([as_cell(value) for value in row.values()])
-    return target.getvalue()
+@dataclass(frozen=True)
+class TenantRow:
+    """One tenant: `steps` by number as in results.json, `seconds` from first to last event, None when nothing was begun."""
 
+    name: str
+    status: str
+    about: str
+    folder: str
+    seconds: float | None = None
+    steps: dict[str, dict[str, str]] = field(default_factory=dict)
+    files: tuple[tuple[str, str], ...] = ()
 
-def summary_html(rows: list[dict[str, str]]) -> str:
-    """Return the rows as one page that links each tenant's report, every text escaped."""
-    body = "".join(
-        f'<tr><td><a href="{html.escape(row["folder"])}/report.html">{as_html(row["name"])}</a></td>'
-        f"<td>{as_html(row['status'])}</td><td>{as_html(row['about'])}</td></tr>"
-        for row in rows
-    )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Inbound SCIM: summary</title>'
-        "<style>:root{color-scheme:light dark}"
-        "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-        "td,th{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #8886;vertical-align:top}</style>"
-        f"<h1>Summary</h1><table><tr><th>Tenant</th><th>Status</th><th>What to know</th></tr>{body}</table></html>"
-    )
+    @property
+    def needs(self) -> tuple[dict[str, str], ...]:
+        """What is wrong and what to do: the red steps, or the tenant's own words when none is red."""
+        if self.status in GOOD:
+            return ()
+        red = tuple(row for row in self.steps.values() if row["status"] in _RED)
+        remedy = "" if red else "Run again with --resume"
+        return red or ({"step": "", "reason": self.about, "remedy": remedy},)
 
 
 def write_summary(folder: Path, outcomes: Sequence[TenantOutcome]) -> None:
-    """Write summary.json, summary.csv and summary.html."""
-    rows = [{"name": o.name, "status": o.status, "about": o.about, "folder": o.folder.name} for o in outcomes]
-    write_private(folder / "summary.json", json.dumps(rows, indent=1, ensure_ascii=False))
+    """Write summary.html, summary.json, summary.csv and junit.xml; tenants in the order of `outcomes`."""
+    rows = [_row(outcome) for outcome in outcomes]
+    write_private(folder / "summary.json", json.dumps([_flat(row) for row in rows], indent=1, ensure_ascii=False))
     write_private(folder / "summary.csv", summary_csv(rows))
     write_private(folder / "summary.html", summary_html(rows))
+    write_private(folder / "junit.xml", junit(rows))
+
+
+def _row(outcome: TenantOutcome) -> TenantRow:
+    events = _last_run(outcome.folder / "journal.jsonl") if outcome.status != "not-started" else ()
+    steps = {
+        event["step"]: {name: str(event.get(name, "")) for name in ("step", "status", "reason", "remedy")}
+        for event in events
+        if event["event"] == "result"
+    }
+    times = [datetime.fromisoformat(event["time"]) for event in events]
+    return TenantRow(
+        outcome.name,
+        outcome.status,
+        outcome.about,
+        outcome.folder.name,
+        round((times[-1] - times[0]).total_seconds(), 1) if times else None,
+        steps,
+        tuple((label, name) for label, name in _FILES if (outcome.folder / name).exists()),
+    )
+
+
+def _last_run(journal: Path) -> tuple[Event, ...]:
+    try:
+        events = read_events(journal) if journal.exists() else ()
+    except JournalFailed:  # the outcome says so
+        return ()
+    starts = [position for position, event in enumerate(events) if event["event"] == "run"]
+    return events[starts[-1] :] if starts else ()
+
+
+def _flat(row: TenantRow) -> dict[str, Any]:
+    return {"name": row.name, "status": row.status, "about": row.about, "folder": row.folder, "seconds": row.seconds}
+
+
+def summary_csv(rows: Sequence[TenantRow]) -> str:
+    """Return the rows as CSV, every cell in quotes: where the semicolon separates, one with a semicolon would be two."""
+    target = io.StringIO(newline="")
+    writer = csv.writer(target, quoting=csv.QUOTE_ALL)
+    writer.writerow(["name", "status", "about", "folder", "seconds", *(step.number for step in STEPS)])
+    for row in rows:
+        statuses = [row.steps.get(step.number, {}).get("status", "") for step in STEPS]
+        seconds = "" if row.seconds is None else str(row.seconds)
+        writer.writerow([as_cell(value) for value in (row.name, row.status, row.about, row.folder, seconds, *statuses)])
+    return target.getvalue()
+
+
+def summary_html(rows: Sequence[TenantRow]) -> str:
+    """Return one page without outside resources: counts, durations, what to do, and tenants by steps; every text escaped."""
+    environment = Environment(loader=PackageLoader("runbook_lib", "templates"), autoescape=select_autoescape(default=True))
+    environment.filters |= {"shown": lambda text: Markup(as_html(text)), "plain": visible}  # noqa: S704 - as_html escapes
+    return environment.get_template("summary.html.j2").render(
+        tenants=rows,
+        total=len(rows),
+        counts=Counter(row.status for row in rows).most_common(),
+        durations=_durations(rows),
+        steps=STEPS,
+        icons=ICONS,
+    )
+
+
+def _durations(rows: Sequence[TenantRow]) -> list[tuple[str, int]]:
+    """Return how many tenants took how long, by spans."""
+    took = [row.seconds for row in rows if row.seconds is not None]
+    limits = [0.0, *(limit for _, limit in _SPANS)]
+    return [
+        (words, sum(least < max(seconds, 0.01) <= most for seconds in took))
+        for (words, most), least in zip(_SPANS, limits, strict=False)
+        if took
+    ]
+
+
+def junit(rows: Sequence[TenantRow]) -> str:
+    """Return the rows as JUnit XML, a test case each, for build servers."""
+    suite = ElementTree.Element("testsuite", name="inbound-scim-runbook", tests=str(len(rows)))
+    suite.set("failures", str(sum(row.status not in GOOD for row in rows)))
+    suite.extend(_cases(rows))
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+
+
+def _cases(rows: Sequence[TenantRow]) -> Iterator[ElementTree.Element]:
+    for row in rows:
+        case = ElementTree.Element("testcase", classname="tenant", name=visible(row.name), time=str(row.seconds or 0))
+        if row.status not in GOOD:
+            failure = ElementTree.SubElement(case, "failure", type=row.status, message=visible(row.about))
+            failure.text = "\n".join(visible(f"{need['step']} {need['reason']} {need['remedy']}".strip()) for need in row.needs)
+        yield case

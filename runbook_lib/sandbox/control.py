@@ -46,7 +46,8 @@ def _answered(simulation: Simulation, reset: Callable[[int | None], None], call:
             try:
                 return Answer(200, engine.run_cycle(world, job_id))
             except LookupError:
-                return Answer(404, {"error": f"control knows no {call.method} {call.path}"})
+                return Answer(404, {"error": "there is no such job"})
+    return Answer(404, {"error": f"control knows no {call.method} {call.path}"})
 
 
 def _arranged(simulation: Simulation, call: Call, body: Any) -> Answer:

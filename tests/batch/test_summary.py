@@ -1,0 +1,58 @@
+"""The summary of a run, made from journals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from runbook_lib.batch.one_tenant import TenantOutcome
+from runbook_lib.batch.summary import write_summary
+from runbook_lib.steps import STEPS
+
+HOSTILE = "=1+1<script>alert(1)</script>\u202e"
+
+
+@pytest.fixture
+def summary(tenant, carry_out, tmp_path):
+    done, blocked = carry_out(tenant("fresh")), carry_out(tenant("token-limit"))
+    outcomes = [
+        TenantOutcome("fresh", done.status, done.about, done.out),
+        TenantOutcome(HOSTILE, blocked.status, blocked.about, blocked.out),
+        TenantOutcome("third", "not-started", "not started: 1 tenants failed", tmp_path / "third"),
+    ]
+    write_summary(tmp_path, outcomes)
+    return tmp_path
+
+
+def test_the_page_has_a_cell_for_every_tenant_and_step_and_the_remedy_of_every_red_one(summary):
+    page = (summary / "summary.html").read_text()
+    matrix = page[page.index("<h2>All tenants") :]
+    assert len(re.findall(r'<td class="s ', matrix)) == 3 * len(STEPS)
+    todo = page[page.index("<h2>What to do") : page.index("<h2>All tenants")]
+    assert "2 SCIM tokens already" in todo
+    assert "not started: 1 tenants failed" in todo
+    assert 'href="fresh/report.html"' in matrix
+
+
+def test_the_page_needs_nothing_from_outside_and_runs_nothing_of_a_tenant(summary):
+    page = (summary / "summary.html").read_text()
+    assert re.findall(r'(?:src|href)="(?:https?:)?//', page) == []
+    assert page.count("<script>") == 1
+    assert "alert(1)</script>" not in page
+    assert "\u202e" not in page
+
+
+def test_spreadsheet_program_and_build_server_get_the_same_tenants(summary):
+    table = list(csv.DictReader(io.StringIO((summary / "summary.csv").read_text())))
+    assert [row["status"] for row in table] == ["done", "blocked", "not-started"]
+    assert table[1]["name"].startswith("'=1+1")
+    assert (table[0]["1.2"], table[1]["2.2"], table[2]["2.2"]) == ("CHANGED", "BLOCKED", "")
+    assert [row["status"] for row in json.loads((summary / "summary.json").read_text())] == ["done", "blocked", "not-started"]
+    suite = ElementTree.fromstring((summary / "junit.xml").read_text().split("\n", 1)[1])
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
+    assert [failure.get("type") for failure in suite.iter("failure")] == ["blocked", "not-started"]
