@@ -12,6 +12,7 @@ from runbook_lib.batch.runner import DONE, Options, begin, begun, new_run_folder
 from runbook_lib.batch.summary import write_summary
 from runbook_lib.batch.tenants_file import read_tenants
 from runbook_lib.errors import SettingsError
+from runbook_lib.report import tenant_status
 from runbook_lib.settings import RunMode, TenantSettings
 
 
@@ -54,7 +55,12 @@ def carry_out(wanted: Wanted, options: Options) -> tuple[Path, tuple[TenantOutco
 
 def outcomes_of(folder: Path) -> tuple[TenantOutcome, ...]:
     """Return how the tenants of a run ended, from their journals. Raises `SettingsError` when the folder is of no run."""
-    return tuple(outcome_of(folder, name) for name in begun(folder)["tenants"])
+    if (folder / "run.json").exists():
+        return tuple(outcome_of(folder, name) for name in begun(folder)["tenants"])
+    places = sorted(path.parent for path in folder.glob("*/journal.jsonl"))  # of a run that did not write down its tenants
+    if not places:
+        raise SettingsError(f"{folder} holds no journal", "Name the folder of one run, such as outputs/20261124-101500-000000")
+    return tuple(TenantOutcome(place.name, *tenant_status(place / "journal.jsonl"), place) for place in places)
 
 
 def _file_of(wanted: Wanted) -> Path:
