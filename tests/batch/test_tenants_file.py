@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.batch.summary import summary_csv, summary_html
+from runbook_lib.batch.summary import TenantRow, summary_csv, summary_html
 from runbook_lib.batch.tenants_file import SIZE_LIMIT, read_tenants
 from runbook_lib.errors import SettingsError
 from runbook_lib.settings import COLUMNS
@@ -248,6 +248,6 @@ def test_absolute_paths_and_the_home_stay_as_written(tmp_path, monkeypatch):
 
 
 def test_summaries_neutralise_formulas_and_markup():
-    rows = [{"name": "=HYPERLINK(1)", "status": "done", "about": "<script>", "folder": "x"}]
+    rows = [TenantRow("=HYPERLINK(1)", "failed", "<script>alert(1)", "x")]
     assert "'=HYPERLINK(1)" in summary_csv(rows)
-    assert "<script>" not in summary_html(rows)
+    assert "<script>alert" not in summary_html(rows)
