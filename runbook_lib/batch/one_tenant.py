@@ -85,8 +85,8 @@ def run_tenant(
     write_private(folder / "settings.json", json.dumps(values, indent=1))
     journal, page = folder / "journal.jsonl", folder / "inbound_scim.ipynb"
     before = _size(journal)
-    trouble = kind = ""
     for start in range(1, STARTS + 1):
+        trouble = kind = ""
         try:
             _execute(
                 {**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)},
@@ -98,6 +98,8 @@ def run_tenant(
         except PapermillExecutionError as failed:
             kind, trouble = failed.ename, f"{failed.ename}: {failed.evalue}"
         except StoppedEarly:
+            if _size(journal) == before:
+                return TenantOutcome(tenant.name, "not-started", "not started: the run was asked to stop", folder)
             trouble = "the run was asked to stop"
         except (DeadKernelError, RuntimeError) as died:
             trouble = f"the kernel died: {died}"
