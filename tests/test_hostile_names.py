@@ -34,6 +34,7 @@ APP_NAME = "=Acme <b>$x$</b>"
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufe00-\ufe0f\U000e0000-\U000e0fff]"
 )
+SUMMARY_TAGS = {"h2", "form", "label", "input", "svg", "text", "rect", "script"}
 TAGS = set("html meta title style h1 p strong br table thead tbody tr th td span a div code pre b head body".split())
 
 
@@ -104,7 +105,9 @@ def test_no_name_becomes_markup_and_nothing_unseen_is_left(run_folder):
     assert len(found) == 5
     for name, page in found.items():
         parsed = Page(page)
-        assert (name, parsed.tags - TAGS, parsed.handlers, UNSEEN.findall(page)) == (name, set(), [], [])
+        ours = SUMMARY_TAGS if name == "summary.html" else set()
+        assert (name, parsed.tags - TAGS - ours, parsed.handlers, UNSEEN.findall(page)) == (name, set(), [], [])
+    assert found["summary.html"].count("<script") == 1  # the one that sifts the rows
 
 
 def test_the_names_are_shown_as_they_are(run_folder):
@@ -143,7 +146,7 @@ def test_a_cell_that_would_be_a_formula_is_a_text(cell):
 @pytest.mark.parametrize("cell", ["\t=1", "\r=1", "\n=1", "plain", "a;=1"])
 def test_a_cell_holds_no_control_character_and_stands_in_quotes(cell):
     line = summary_csv([TenantRow(cell, "", "", "")]).splitlines()[1]
-    assert line == f'"{visible(cell)}","","",""'
+    assert line.startswith(f'"{visible(cell)}","","","",')
 
 
 @pytest.mark.parametrize("text", ["Zoë Müller", "山田　太郎", "שלום", "naïve – “quoted” …", "1\u00a0000 €", ""])
