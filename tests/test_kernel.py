@@ -56,8 +56,11 @@ class Kernel:
     def run(self, code: str) -> str:
         heard = []
         request = self.client.execute(code, allow_stdin=False)
-        reply = self.client.get_shell_msg(timeout=30)
-        heard.append(json.dumps(reply, default=str))
+        while True:  # a slow start leaves answers to earlier questions behind
+            reply = self.client.get_shell_msg(timeout=30)
+            heard.append(json.dumps(reply, default=str))
+            if reply["parent_header"].get("msg_id") == request:
+                break
         while True:
             message = self.client.get_iopub_msg(timeout=30)
             heard.append(json.dumps(message, default=str))
