@@ -192,9 +192,10 @@ def sandbox(ready_file: Path | None, tenants: int, seed: int, port: int) -> None
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the page and what it leaves.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def lab(options: tuple[str, ...]) -> None:
-    """Open JupyterLab on the runbook, a sandbox running beside it. OPTIONS are JupyterLab's own.
+def lab(out: Path | None, options: tuple[str, ...]) -> None:
+    """Open a copy of the runbook in JupyterLab, a sandbox running beside it. OPTIONS are JupyterLab's own.
 
     Example: python -m runbook_lib lab --no-browser
     """
@@ -202,13 +203,23 @@ def lab(options: tuple[str, ...]) -> None:
     import tempfile
 
     from runbook_lib.batch.one_tenant import NOTEBOOK
-    from runbook_lib.lab import SCRATCH_PARENT, lab_command, lab_variables
+    from runbook_lib.batch.runner import new_run_folder
+    from runbook_lib.lab import SCRATCH_PARENT, copy_without_outputs, lab_command, lab_variables
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import with_sandbox
 
-    with tempfile.TemporaryDirectory(prefix="scim-", dir=SCRATCH_PARENT) as scratch, launched(Path(scratch) / "ready.json"):
-        environment = {**with_sandbox(Path(scratch) / "ready.json"), **lab_variables(Path(scratch))}
-        sys.exit(subprocess.call(lab_command(NOTEBOOK, options), env=environment))  # noqa: S603 - our own command
+    page = new_run_folder(out) / NOTEBOOK.name
+    copy_without_outputs(NOTEBOOK, page)
+    with tempfile.TemporaryDirectory(prefix="scim-", dir=SCRATCH_PARENT) as scratch:
+        ready = Path(scratch) / "ready.json"
+        environment = with_sandbox(ready, page.parent)
+        environment |= lab_variables(Path(scratch), environment)
+        with subprocess.Popen(lab_command(page, options), env=environment) as server:  # noqa: S603 - our own command
+            try:
+                with launched(ready):  # beside Jupyter, which takes as long to start
+                    sys.exit(server.wait())
+            finally:
+                server.terminate()
 
 
 @main.command()

@@ -45,7 +45,10 @@ ROUNDS = 40  # of apply and plan again: 40 batches of 20 assignments a round are
 
 @dataclass(frozen=True)
 class StepResult:
-    """What became of one step. `status` is one of UNCHANGED PLANNED CHANGED PASSED NOTED HANDOVER SKIPPED BLOCKED FAILED."""
+    """What became of one step. `status` is one of UNCHANGED PLANNED CHANGED PASSED NOTED HANDOVER SKIPPED BLOCKED FAILED.
+
+    `waits_for` is the step that makes what this one needs, `hazard` the name of what must be accepted first; both mostly empty.
+    """
 
     step: str
     title: str
@@ -55,6 +58,8 @@ class StepResult:
     remedy: str = ""
     diffs: tuple[Diff, ...] = ()
     tables: tuple[Table, ...] = field(default=(), compare=False)
+    waits_for: str = ""
+    hazard: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,14 +158,9 @@ class Engine:
         if plan.changes:
             reason = f"{reason} Saved by step {step.saved_by}.".strip() if step.saved_by else reason
             if hazard := self._unaccepted(plan):
-                return self._result(
-                    step,
-                    "BLOCKED",
-                    hazard.why,
-                    f"If that is wanted, add accept: [{hazard.name}] to the settings",
-                    diffs,
-                    plan.tables,
-                )
+                remedy = f"If that is wanted, add accept: [{hazard.name}] to the settings"
+                blocked = self._result(step, "BLOCKED", hazard.why, remedy, diffs, plan.tables)
+                return replace(blocked, hazard=hazard.name)
         if step.number == "4.3" and self._view.settings.turn_on != "yes":
             done = "SKIPPED"
         return self._result(step, "PLANNED" if plan.changes else done, reason, "", diffs, plan.tables)
@@ -201,7 +201,8 @@ class Engine:
     def _from_error(self, step: Step, error: RunbookError) -> StepResult:
         if isinstance(error, StepWaits):
             diffs = tuple(diff for diff in error.planned if isinstance(diff, Diff))
-            return self._result(step, "PLANNED" if diffs else "NOTED", f"{error.found} {error.came_back}.".strip(), "", diffs)
+            planned = self._result(step, "PLANNED" if diffs else "NOTED", f"{error.found} {error.came_back}.".strip(), "", diffs)
+            return replace(planned, waits_for=error.for_step)
         if isinstance(error, StepBlocked):
             return self._result(step, "BLOCKED", error.reason, error.remedy)
         return self._result(step, "FAILED", f"{error.attempted}: {error.came_back}", error.do_now)

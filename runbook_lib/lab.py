@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jupyter_core.paths import jupyter_config_dir
+
 from runbook_lib.secret import scrubber
 
+_OURS = Path(__file__).parent / "templates" / "lab"
 # A socket's path may have 104 characters on macOS, whose own temporary folder is half as long already.
 SCRATCH_PARENT = "/tmp" if os.name == "posix" else None  # noqa: S108 - a folder of our own is made in it, mode 0700
 
@@ -18,19 +22,45 @@ SCRATCH_PARENT = "/tmp" if os.name == "posix" else None  # noqa: S108 - a folder
 def lab_command(notebook: Path, options: Sequence[str]) -> list[str]:
     """Return the command that opens JupyterLab on a notebook; `options` are JupyterLab's own."""
     hook = f"--ContentsManager.pre_save_hook={clean_for_disk.__module__}.{clean_for_disk.__name__}"
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", hook, *options, str(notebook)]
+    ours = ["--ServerApp.ip=127.0.0.1", hook, "--LabApp.file_url_prefix=/doc/tree", "--LabApp.custom_css=True"]
+    command = [sys.executable, "-m", "jupyterlab", *ours, *options, str(notebook)]
     if os.name == "posix":
         # Over TCP every user of the machine could listen in: the channel of outputs asks nobody who they are.
         command.insert(3, "--KernelManager.transport=ipc")
     return command
 
 
-def lab_variables(scratch: Path) -> dict[str, str]:
-    """Prepare a scratch folder for the kernels' sockets and for an IPython that keeps no history; return what names them."""
+def copy_without_outputs(source: Path, target: Path) -> None:
+    """Copy a notebook as one that has not run: the committed outputs are those of a sandbox, not of this tenant."""
+    page = json.loads(source.read_text(encoding="utf-8"))
+    for cell in page["cells"]:
+        if cell["cell_type"] == "code":
+            cell.update(outputs=[], execution_count=None)
+    target.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def lab_variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Prepare a scratch folder for the kernels' sockets, an IPython that keeps no history, and our settings of JupyterLab.
+
+    Return the variables that name them. The settings are a Start button, no news, every cell drawn at once. Our style sheet
+    must lie in Jupyter's configuration folder; the person's own, by `environment`, is still read, after ours.
+    """
     profile = scratch / "ipython" / "profile_default"
     profile.mkdir(mode=0o700, parents=True)
     (profile / "ipython_kernel_config.json").write_text(json.dumps({"HistoryManager": {"enabled": False}}))
-    return {"IPYTHONDIR": str(scratch / "ipython"), "JUPYTER_RUNTIME_DIR": str(scratch / "runtime")}
+    configuration = scratch / "configuration"
+    for source, target in (("settings.json", "labconfig/default_setting_overrides.json"), ("custom.css", "custom/custom.css")):
+        (configuration / target).parent.mkdir(mode=0o700, parents=True)
+        shutil.copyfile(_OURS / source, configuration / target)
+    own = jupyter_config_dir()
+    return {
+        "IPYTHONDIR": str(scratch / "ipython"),
+        "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
+        "JUPYTER_CONFIG_DIR": str(configuration),
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, (own, environment.get("JUPYTER_CONFIG_PATH")))),
+        "JUPYTERLAB_SETTINGS_DIR": environment.get("JUPYTERLAB_SETTINGS_DIR") or str(Path(own, "lab", "user-settings")),
+        "JUPYTERLAB_WORKSPACES_DIR": environment.get("JUPYTERLAB_WORKSPACES_DIR") or str(Path(own, "lab", "workspaces")),
+    }
 
 
 def clean_for_disk(model: dict[str, Any], **_named: Any) -> None:

@@ -81,6 +81,36 @@ class Connection:
 
 
 @dataclass(frozen=True)
+class Generation:
+    """Which of Auth0's two pages a connection belongs to: `kind` is older, newer or unsure; `why` is a whole sentence."""
+
+    kind: str
+    why: str
+
+
+def generation(connection: Connection, users: int | None) -> Generation:
+    """Judge a connection by its user id attribute and by whether it has users; None users: not counted.
+
+    Source: Auth0's pages for older and new connections. The attribute was offered from 2024 on, so an older connection has no
+    such key (terraform-provider-auth0 issue 1006).
+    """
+    if not connection.options:
+        return Generation("unsure", "Its options are not readable with this sign-in, so nothing can be said.")
+    if connection.user_id_attribute_type == "oid":
+        return Generation("newer", "User ids come from the object id (oid).")
+    if connection.uses_common_endpoint:
+        return Generation(
+            "unsure", "The common endpoint is on: people of other directories sign in here, and SCIM cannot be used."
+        )
+    if connection.options.get("identity_api") == "azure-active-directory-v1.0":
+        return Generation("unsure", "It uses Azure AD v1, whose user id may be another claim.")
+    if users == 0:
+        return Generation("unsure", "It has no users yet: switching it to oid and following the other page is simpler.")
+    about = "is sub" if connection.user_id_attribute_type else "is not set, which works as sub"
+    return Generation("older", f"User ids are pairwise: the attribute {about}{f', and {users} users exist' if users else ''}.")
+
+
+@dataclass(frozen=True)
 class ScimMappingRow:
     """One row of a connection's SCIM mapping."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import logging
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +15,13 @@ from runbook_lib import tables
 from runbook_lib.batch.tenants_file import read_tenants
 from runbook_lib.change import Table
 from runbook_lib.engine import StepResult
+from runbook_lib.errors import SettingsError
+from runbook_lib.guided.page import GuidedSession
 from runbook_lib.kernel import guard_kernel
 from runbook_lib.report import ICONS
 from runbook_lib.sandbox.process import launched
 from runbook_lib.session import Session
-from runbook_lib.settings import EXTRAS, RunMode, TenantSettings, attached_sandbox
+from runbook_lib.settings import EXTRAS, RunMode, TenantSettings, announce_sandbox, attached_sandbox, page_folder
 from runbook_lib.visible import as_html, visible
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -39,18 +42,33 @@ class View:
 
 
 class NotebookSession:
-    """A tenant's session on a page. Where a person is present nothing is written until Apply is pressed."""
+    """A tenant's session on a page that runs by itself: headless, or when its outputs are compared."""
 
-    def __init__(self, session: Session, *, is_interactive: bool) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._is_interactive = is_interactive
 
-    def do(self, number: str) -> Any:
-        """Show what a step finds, and carry it out as far as the mode, or the person, allows."""
-        result = self._session.do(number)
-        if self._is_interactive and result.status == "PLANNED" and result.kind in ("ensure", "probe", "check"):
-            return self._with_button(result)
-        return step_view(result)
+    def connect(self) -> View:
+        """Show what this page works on."""
+        settings = self._session.settings
+        rows = (
+            ("Auth0 tenant", settings.auth0_domain),
+            ("Connection", settings.auth0_connection),
+            ("Entra tenant", settings.entra_tenant),
+            ("New enterprise application", settings.scim_app_name),
+            ("Test user", settings.test_user),
+        )
+        table = Table("This page works on", ("what", "which"), rows)
+        return View(tables.html(table), tables.text(table))
+
+    def steps(self) -> None:
+        """Show nothing: the state of all steps stands in the summary."""
+
+    def section(self, number: str) -> None:
+        """Show nothing: there is nobody to press a button."""
+
+    def do(self, number: str) -> View:
+        """Show what a step finds, and carry it out as far as the mode allows."""
+        return step_view(self._session.do(number))
 
     def summary(self) -> View:
         """Show all steps and write the report. The files lie in the folder of this run."""
@@ -61,24 +79,6 @@ class NotebookSession:
         table = Table("Summary", ("step", "what", "result", "what to do"), rows)
         page = f"<p><strong>{as_html(status)}</strong>: {as_html(about)}</p>{tables.html(table)}"
         return View(page, f"{status}: {visible(about)}\n\n{tables.text(table)}")
-
-    def _with_button(self, result: StepResult) -> Any:
-        import ipywidgets as widgets
-
-        shown = widgets.HTML(step_view(result)._repr_html_())
-        button = widgets.Button(
-            description=f"Apply {result.step}", tooltip=f"Carry out step {result.step}", button_style="primary"
-        )
-
-        def pressed(_button: Any) -> None:
-            button.disabled = True
-            after = self._session.press(result.step)
-            shown.value = step_view(after)._repr_html_()
-            button.layout.display = "none" if after.status in ("CHANGED", "UNCHANGED", "PASSED") else ""
-            button.disabled = False
-
-        button.on_click(pressed)
-        return widgets.VBox([shown, button])
 
 
 def step_view(result: StepResult) -> View:
@@ -98,26 +98,47 @@ def step_view(result: StepResult) -> View:
     return View("".join(page), "\n\n".join(words))
 
 
-def open_session(*, mode: str = "", out: str = "", **parameters: str) -> NotebookSession:
+def open_session(*, mode: str = "", out: str = "", **parameters: str) -> NotebookSession | GuidedSession:
     """Open the session of the tenant that the parameters name; without any, of the sandbox's tenant `fresh`.
 
-    `mode` is plan or apply; empty means plan, and apply in the built-in sandbox, where nothing real can come to harm.
-    `out` is the folder for journal, results and report. Raises `SettingsError`.
+    `mode` is plan or apply; empty means plan, and apply in the built-in sandbox, where nothing real can come to harm. Where a
+    person is present it is not looked at: the page plans, and writes when a button is pressed. `out` is the folder for journal,
+    results and report. Raises `SettingsError` where no person is there to read it on the page.
     """
     guard_kernel()
-    is_interactive = _person_is_present()
     given = {name: value for name, value in parameters.items() if value}
-    folder = Path(out) if out else PROJECT / "outputs" / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}" / (given.get("name") or "fresh")
-    settings = TenantSettings.from_parameters({**given, **_extras(folder)}) if given else _sandbox_tenant()
+    if _person_is_present():
+        return _guided(given, Path(out) if out else page_folder() or _new_folder())
+    folder = Path(out) if out else _new_folder() / (given.get("name") or "fresh")
+    settings = TenantSettings.from_parameters({**given, **_extras(folder)}) if given else _fresh_tenant()
     wanted = RunMode(mode) if mode else RunMode.PLAN if given else RunMode.APPLY
-    session = Session(
-        settings,
-        mode=RunMode.PLAN if is_interactive else wanted,
-        out=folder,
-        show=_say if is_interactive else None,
-        is_page=is_interactive,
-    )
-    return NotebookSession(session, is_interactive=is_interactive)
+    return NotebookSession(Session(settings, mode=wanted, out=folder))
+
+
+def _guided(given: dict[str, str], folder: Path) -> GuidedSession:
+    _log_to(folder)
+    if not given:
+        return GuidedSession(folder, demos=_sandbox_tenants)
+    try:
+        return GuidedSession(folder, demos=_sandbox_tenants, given=TenantSettings.from_parameters(given))
+    except SettingsError as wrong:
+        return GuidedSession(folder, demos=_sandbox_tenants, trouble=wrong)
+
+
+def _log_to(folder: Path) -> None:
+    """Keep what only a maintainer can use in a file of the run's folder, without secrets: `guard_kernel` sees to that."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / "page.log"
+    path.touch(mode=0o600)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log = logging.getLogger("runbook_lib")
+    log.handlers = [handler]
+    log.propagate = False
+
+
+def _new_folder() -> Path:
+    return PROJECT / "outputs" / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
 
 
 def _extras(folder: Path) -> dict[str, Any]:
@@ -126,15 +147,20 @@ def _extras(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in json.loads(path.read_text()).items() if key in EXTRAS} if path.exists() else {}
 
 
-def _sandbox_tenant() -> TenantSettings:
+def _sandbox_tenants() -> tuple[TenantSettings, ...]:
+    """Return the sandbox's tenants; a sandbox is started for them when none runs beside this process."""
     ready_file = attached_sandbox()
     if ready_file is None:
         stack = contextlib.ExitStack()
         atexit.register(stack.close)
         ready_file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "ready.json"
         stack.enter_context(launched(ready_file))
-    tenants = read_tenants(Path(json.loads(ready_file.read_text())["tenants_file"]))
-    return next(tenant for tenant in tenants if tenant.name == "fresh")
+        announce_sandbox(ready_file)
+    return read_tenants(Path(json.loads(ready_file.read_text())["tenants_file"]))
+
+
+def _fresh_tenant() -> TenantSettings:
+    return next(tenant for tenant in _sandbox_tenants() if tenant.name == "fresh")
 
 
 def _person_is_present() -> bool:
@@ -142,9 +168,3 @@ def _person_is_present() -> bool:
     from IPython import get_ipython
 
     return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
-
-
-def _say(message: str) -> None:
-    from IPython.display import display
-
-    display(View(f"<p>{as_html(message)}</p>", visible(message)))  # type: ignore[no-untyped-call]

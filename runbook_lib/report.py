@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from runbook_lib.change import Table
 from runbook_lib.journal import Event, read_events
 from runbook_lib.secret import scrubber
 from runbook_lib.visible import visible
@@ -87,11 +88,20 @@ def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
 
 
 def write_report(
-    path: Path, *, tenant: str, mode: str, version: str, rows: list[dict[str, Any]], time: str, outcome: tuple[str, str]
+    path: Path,
+    *,
+    tenant: str,
+    mode: str,
+    version: str,
+    rows: list[dict[str, Any]],
+    time: str,
+    outcome: tuple[str, str],
+    people: Mapping[str, str] | None = None,
+    tables: Mapping[str, Iterable[Table]] | None = None,
 ) -> None:
     """Write report.html: one file, no outside resources, every text escaped, hidden characters shown.
 
-    `outcome` is the status and what to know about it.
+    `outcome` is the status and what to know about it; `people` who signed in, by side; `tables` the evidence, by step.
     """
     environment = Environment(
         loader=PackageLoader("runbook_lib", "templates"),
@@ -100,6 +110,15 @@ def write_report(
     )
     status, about = outcome
     page = environment.get_template("report.html.j2").render(
-        tenant=tenant, mode=mode, version=version, rows=rows, time=time, icons=ICONS, status=status, about=about
+        tenant=tenant,
+        mode=mode,
+        version=version,
+        rows=rows,
+        time=time,
+        icons=ICONS,
+        status=status,
+        about=about,
+        people=people or {},
+        tables=tables or {},
     )
     write_private(path, page)

@@ -16,7 +16,7 @@ from runbook_lib import __version__
 from runbook_lib.claim import this_machine
 from runbook_lib.clients.auth0_management import Auth0Management
 from runbook_lib.clients.microsoft_graph import MicrosoftGraph
-from runbook_lib.clients.sign_in import Auth0ClientCredentials, EntraSignIn, Grant, PastedToken, SignIn
+from runbook_lib.clients.sign_in import Auth0ClientCredentials, DeviceCode, EntraSignIn, Grant, PastedToken, SignIn
 from runbook_lib.engine import Engine, StepResult, result_row
 from runbook_lib.errors import JournalFailed, SettingsError
 from runbook_lib.facts import Memory, View
@@ -25,6 +25,7 @@ from runbook_lib.journal import Journal, past_of
 from runbook_lib.lock import TenantLock
 from runbook_lib.pacing import Pacer
 from runbook_lib.report import status_of, write_private, write_report, write_results
+from runbook_lib.secret import Secret
 from runbook_lib.settings import Cloud, RunMode, TenantSettings, handed_grant, lock_folder, pace_folder, resolve
 from runbook_lib.steps import STEPS
 from runbook_lib.undo import steps_to_undo
@@ -49,7 +50,7 @@ class Machine:
 
 
 class Session:
-    """The steps of one tenant, and the files they leave in `out`. `show` gets messages for a person, such as a device code.
+    """The steps of one tenant, and the files they leave in `out`. `view` is one that is signed in already.
 
     With `is_undo` the steps are those that take back what the journal in `out` says was made; they leave files of their own.
 
@@ -63,33 +64,29 @@ class Session:
         *,
         mode: RunMode,
         out: Path,
-        show: Callable[[str], None] | None = None,
+        view: View | None = None,
         machine: Machine | None = None,
         is_undo: bool = False,
         is_page: bool = False,
     ) -> None:
-        self.settings, self.mode, self.out, self._is_undo = settings, mode, out, is_undo
+        self.settings, self.mode, self.out, self._is_undo, self._is_page = settings, mode, out, is_undo, is_page
         machine = machine or Machine()
-        try:
-            cloud = settings.find_cloud()
-        except ValueError as missing:
-            raise SettingsError(str(missing), "Correct it and run again; nothing was sent", column="cloud") from None
+        view = view or open_view(settings, machine=machine)
         self._now, self._keeps_lock = machine.now, False
         self.lock = TenantLock(machine.locks, settings.auth0_domain, settings.auth0_connection, str(out))
         with self._holding():
-            self._open(cloud, machine, show)
+            self._open(view, machine)
             if not is_page:
                 self._keeps_lock = True
 
-    def _open(self, cloud: Cloud, machine: Machine, show: Callable[[str], None] | None) -> None:
+    def _open(self, view: View, machine: Machine) -> None:
         settings = self.settings
         record = Journal(self.out / "journal.jsonl", machine.now)
         _refuse_another(record, settings)
         self.journal = Journal(self.out / "undo.jsonl", machine.now) if self._is_undo else record
         self.steps = steps_to_undo(record.events()) if self._is_undo else STEPS
         write_private(self.out / "settings.json", json.dumps(settings.model_dump(mode="json"), indent=1))
-        pace = SANDBOX_PACE if cloud.is_sandbox else Pace()
-        self.view = _view(settings, cloud, pace, machine, show)
+        self.view = view
         # What earlier runs of this tenant left: only tokens that one of them made may ever be deleted.
         journals = sorted(self.out.parent.parent.glob(f"*/{self.out.name}/journal.jsonl"))
         self.view.memory = Memory.of(past_of(journals, settings.auth0_domain, settings.auth0_connection))
@@ -98,7 +95,7 @@ class Session:
             self.view,
             mode=self.mode,
             journal=self.journal,
-            pace=pace,
+            pace=_pace(view.cloud),
             sleep=machine.sleep,
             now=machine.now,
             steps=self.steps,
@@ -146,12 +143,19 @@ class Session:
         outcome = status_of(rows)
         now = self._now().isoformat(timespec="seconds")
         report = "undo.html" if self._is_undo else "report.html"
-        about = {"tenant": self.settings.name, "mode": str(self.mode), "version": __version__, "time": now}
-        write_report(self.out / report, **about, rows=rows, outcome=outcome)
+        mode = "step by step, by a person" if self._is_page else str(self.mode)
+        about = {"tenant": self.settings.name, "mode": mode, "version": __version__, "time": now}
+        tables = {number: result.tables for number, result in self.engine.results.items() if result.tables}
+        write_report(self.out / report, **about, rows=rows, outcome=outcome, people=self._people(), tables=tables)
         self.journal.write("end", status=outcome[0], about=outcome[1])
         self._keeps_lock = False
         self.lock.free()
         return outcome
+
+    def _people(self) -> dict[str, str]:
+        """Return who signed in on each side, where the token tells."""
+        grants = {"Auth0": self.view.auth0_sign_in.current, "Entra": self.view.entra_sign_in.current}
+        return {side: grant.who for side, grant in grants.items() if grant is not None and grant.who}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the result rows so far, in the document's order."""
@@ -172,33 +176,81 @@ def _refuse_another(journal: Journal, settings: TenantSettings) -> None:
             )
 
 
-def _view(settings: TenantSettings, cloud: Cloud, pace: Pace, machine: Machine, show: Callable[[str], None] | None) -> View:
-    base, deadline = f"https://{settings.auth0_domain}", Deadline(clock=machine.clock)
+def open_view(
+    settings: TenantSettings,
+    *,
+    machine: Machine | None = None,
+    deadline: Deadline | None = None,
+    show: Callable[[DeviceCode], None] | None = None,
+) -> View:
+    """Return a tenant's view, not signed in yet, all its requests under one deadline. Raises `SettingsError`.
+
+    `show` gets what a person needs for a sign-in by device code; without it there is none.
+    """
+    machine = machine or Machine()
+    deadline = deadline or Deadline(clock=machine.clock)
+    auth0, auth0_sign_in = auth0_side(settings, machine=machine, deadline=deadline)
+    graph, entra_sign_in = entra_side(settings, machine=machine, deadline=deadline, show=show)
+    return View(settings, _cloud(settings), auth0, graph, auth0_sign_in, entra_sign_in, clock=machine.clock)
+
+
+def auth0_side(
+    settings: TenantSettings, *, machine: Machine, deadline: Deadline, typed: Mapping[str, Secret] | None = None
+) -> tuple[Auth0Management, SignIn]:
+    """Return the Auth0 tenant and its sign-in. `typed` holds the secrets that references `memory:NAME` mean."""
+    cloud, base = _cloud(settings), f"https://{settings.auth0_domain}"
     shared: Any = {
         "session": machine.open_http(cloud.ca_bundle),
-        "pace": pace,
+        "pace": _pace(cloud),
         "deadline": deadline,
         "sleep": machine.sleep,
     }
-    auth0_sign_in = _auth0_sign_in(settings, Service("auth0", base, **shared))
-    sign_in_session = SignInSession(pace, machine.sleep)
-    machine.open_http(cloud.ca_bundle, sign_in_session)
-    entra_sign_in = _entra_sign_in(settings, cloud, sign_in_session, show)
-    auth0 = Service(
-        "auth0",
-        base,
-        **shared,
-        sign_in=lambda renew: auth0_sign_in.grant(renew=renew).token,
-        limit=_limit(f"auth0 {settings.auth0_domain}"),
-    )
-    graph = Service(
+    sign_in = _auth0_sign_in(settings, Service("auth0", base, **shared), typed or {})
+    limit = _limit(f"auth0 {settings.auth0_domain}")
+    service = Service("auth0", base, **shared, sign_in=lambda renew: sign_in.grant(renew=renew).token, limit=limit)
+    return Auth0Management(service), sign_in
+
+
+def entra_side(
+    settings: TenantSettings,
+    *,
+    machine: Machine,
+    deadline: Deadline,
+    typed: Mapping[str, Secret] | None = None,
+    show: Callable[[DeviceCode], None] | None = None,
+) -> tuple[MicrosoftGraph, SignIn]:
+    """Return the Entra tenant and its sign-in. `show` gets what a person needs for a device code; for `typed` see above."""
+    cloud = _cloud(settings)
+    session = SignInSession(_pace(cloud), machine.sleep)
+    machine.open_http(cloud.ca_bundle, session)
+    sign_in = _entra_sign_in(settings, cloud, session, typed or {}, show)
+    service = Service(
         "graph",
         cloud.graph,
-        **shared,
-        sign_in=lambda renew: entra_sign_in.grant(renew=renew).token,
+        session=machine.open_http(cloud.ca_bundle),
+        pace=_pace(cloud),
+        deadline=deadline,
+        sleep=machine.sleep,
+        sign_in=lambda renew: sign_in.grant(renew=renew).token,
         limit=_limit(f"graph {settings.entra_tenant}"),
     )
-    return View(settings, cloud, Auth0Management(auth0), MicrosoftGraph(graph), auth0_sign_in, entra_sign_in, clock=machine.clock)
+    return MicrosoftGraph(service), sign_in
+
+
+def _cloud(settings: TenantSettings) -> Cloud:
+    try:
+        return settings.find_cloud()
+    except ValueError as missing:
+        raise SettingsError(str(missing), "Correct it and run again; nothing was sent", column="cloud") from None
+
+
+def _pace(cloud: Cloud) -> Pace:
+    return SANDBOX_PACE if cloud.is_sandbox else Pace()
+
+
+def _secret(reference: str, typed: Mapping[str, Secret], column: str) -> Secret:
+    kind, _, name = reference.partition(":")
+    return typed[name] if kind == "memory" and name in typed else resolve(reference, column=column)
 
 
 def _limit(key: str) -> Limit | None:
@@ -210,13 +262,12 @@ def _limit(key: str) -> Limit | None:
 def fetched_grant(settings: TenantSettings) -> Grant:
     """Return a new Auth0 token for settings that name a client. Raises `RunbookError`."""
     cloud = settings.find_cloud()
-    pace = SANDBOX_PACE if cloud.is_sandbox else Pace()
-    service = Service("auth0", f"https://{settings.auth0_domain}", session=open_session(cloud.ca_bundle), pace=pace)
-    return _auth0_sign_in(settings, service).grant()
+    service = Service("auth0", f"https://{settings.auth0_domain}", session=open_session(cloud.ca_bundle), pace=_pace(cloud))
+    return _auth0_sign_in(settings, service, {}).grant()
 
 
-def _auth0_sign_in(settings: TenantSettings, service: Service) -> SignIn:
-    secret = resolve(settings.auth0_client_secret, column="auth0_client_secret")
+def _auth0_sign_in(settings: TenantSettings, service: Service, typed: Mapping[str, Secret]) -> SignIn:
+    secret = _secret(settings.auth0_client_secret, typed, "auth0_client_secret")
     if not settings.auth0_client_id:
         return PastedToken(secret, "Auth0")
     handed = handed_grant(settings.auth0_domain, settings.auth0_client_id)
@@ -224,10 +275,16 @@ def _auth0_sign_in(settings: TenantSettings, service: Service) -> SignIn:
     return Auth0ClientCredentials(service, settings.auth0_domain, settings.auth0_client_id, secret, grant)
 
 
-def _entra_sign_in(settings: TenantSettings, cloud: Cloud, session: SignInSession, show: Callable[[str], None] | None) -> SignIn:
+def _entra_sign_in(
+    settings: TenantSettings,
+    cloud: Cloud,
+    session: SignInSession,
+    typed: Mapping[str, Secret],
+    show: Callable[[DeviceCode], None] | None,
+) -> SignIn:
     credential: Any = None
     if settings.entra_client_secret:
-        secret = resolve(settings.entra_client_secret, column="entra_client_secret")
+        secret = _secret(settings.entra_client_secret, typed, "entra_client_secret")
         if not settings.entra_client_id:
             return PastedToken(secret, "Graph")
         text = secret.reveal()

@@ -24,7 +24,7 @@ from runbook_lib.secret import Secret, scrubber
 
 Hazards = Literal["turn-common-endpoint-off", "change-user-id-attribute", "replace-tenant-url", "shared-mail-addresses"]
 _NAME = re.compile(r"(?:auth0|[A-Za-z])(?:auth0|[A-Za-z_ ]){0,39}")  # no other digits: those are what secrets have
-_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:[^/]+/.+)")
+_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:[^/]+/.+|memory:[a-z0-9_]+)")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _AUTH0_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})?\.(?:auth0\.com|auth0app\.com)", re.ASCII)
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)
@@ -36,6 +36,7 @@ CORRECT_IT = "Correct it and run again; nothing was sent"
 SANDBOX_VARIABLE = "INBOUND_SCIM_SANDBOX"
 PACE_VARIABLE = "INBOUND_SCIM_PACE"
 GRANT_VARIABLE = "INBOUND_SCIM_AUTH0_GRANT"
+PAGE_VARIABLE = "INBOUND_SCIM_PAGE"
 
 
 class RunMode(StrEnum):
@@ -263,7 +264,39 @@ def unknown_names(what: str, names: Sequence[object], known: Sequence[str], *, r
     return SettingsError(f"there is no such {what}", hint, row=row, column=", ".join(shown))
 
 
+# What a form leaves open until it can be chosen from the live tenants. Never part of settings that a step sees.
+TO_BE_CHOSEN: Mapping[str, str] = {
+    "name": "(open)",
+    "auth0_connection": "(open)",
+    "scim_app_name": "(open)",
+    "test_user": "open@example.invalid",
+    "auth0_domain": "open.auth0.com",
+    "auth0_client_secret": "memory:auth0_client_secret",
+    "entra_tenant": "open.example",
+    "entra_client_secret": "memory:entra_client_secret",
+}
+
+
+def problems(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with each of these values, in words; what is not among them counts as open.
+
+    It asks the one settings model, so that a form says while typing what a tenants file would be told.
+    """
+    try:
+        TenantSettings(**{**TO_BE_CHOSEN, **values})
+    except ValidationError as invalid:
+        return {column: words for column, words in reversed(_found(invalid)) if column in values}
+    return {}
+
+
 def _settings_error(invalid: ValidationError, row: int | None) -> SettingsError:
+    found = _found(invalid)
+    came_back = found[0][1] if len(found) == 1 else "; ".join(f"{column} {words}" for column, words in found)
+    return SettingsError(came_back, CORRECT_IT, row=row, column=", ".join(column for column, _ in found))
+
+
+def _found(invalid: ValidationError) -> list[tuple[str, str]]:
+    """Return (column, what is wrong) for each complaint."""
     found = []
     for error in invalid.errors(include_input=False, include_url=False):
         column = ".".join(map(str, error["loc"]))
@@ -271,8 +304,7 @@ def _settings_error(invalid: ValidationError, row: int | None) -> SettingsError:
         if not column and ": " in words:
             column, _, words = words.partition(": ")
         found.append((column, words))
-    came_back = found[0][1] if len(found) == 1 else "; ".join(f"{column} {words}" for column, words in found)
-    return SettingsError(came_back, CORRECT_IT, row=row, column=", ".join(column for column, _ in found))
+    return found
 
 
 def _check_auth0_domain(domain: str) -> None:
@@ -318,9 +350,21 @@ def attached_sandbox() -> Path | None:
     return Path(named) if named and Path(named).exists() else None
 
 
-def with_sandbox(ready_file: Path) -> dict[str, str]:
-    """Return the environment for a child process that is to find this sandbox."""
-    return child_environment(**{SANDBOX_VARIABLE: str(ready_file)})
+def announce_sandbox(ready_file: Path) -> None:
+    """Let this process and its children find this sandbox."""
+    os.environ[SANDBOX_VARIABLE] = str(ready_file)
+
+
+def page_folder() -> Path | None:
+    """Return the folder in which the page of this kernel lies, when `lab` has put it there."""
+    named = os.environ.get(PAGE_VARIABLE)
+    return Path(named) if named else None
+
+
+def with_sandbox(ready_file: Path, page: Path | None = None) -> dict[str, str]:
+    """Return the environment for a child process that is to find this sandbox, and the folder of its page."""
+    named = {SANDBOX_VARIABLE: str(ready_file), **({PAGE_VARIABLE: str(page)} if page else {})}
+    return child_environment(**named)
 
 
 def pace_folder() -> Path | None:
@@ -364,6 +408,10 @@ def resolve(reference: str, *, column: str = "") -> Secret:
         value = _from_file(place, column)
     elif kind == "keyring":
         value = _from_keyring(place, column)
+    elif kind == "memory":
+        raise SettingsError(
+            f"{place} was typed on a page, which keeps it in memory only", "Write env:NAME or file:PATH instead", column=column
+        )
     else:
         raise SettingsError("is not a reference", "Write env:NAME, file:PATH or keyring:SERVICE/USER", column=column)
     if not value:

@@ -13,19 +13,20 @@ WAAD: Final = "waad"  # strategy of the Microsoft Azure AD connection type; Auth
 SCIM_USER_ID_ATTRIBUTE: Final = "externalId"  # document step 1.4
 SCIM_TOKEN_SCOPES: Final = ("get:users", "patch:users", "delete:users")  # document step 2.3
 SCIM_TOKEN_LIMIT: Final = 2  # "Maximum of 2 tokens already issued for this connection", Management API description, 409
-AUTH0_SCOPES: Final = (  # Management API description, `security` of each call this runbook makes
-    "read:connections",
-    "update:connections",
-    "read:connections_options",
-    "update:connections_options",
-    "read:scim_config",
-    "create:scim_config",
-    "update:scim_config",
-    "read:scim_token",
-    "create:scim_token",
-    "delete:scim_token",
-    "read:users",
-)
+AUTH0_SCOPES: Final = {  # Management API description, `security` of each call this runbook makes -> the steps that need it
+    "read:connections": "every step in Auth0",
+    "update:connections": "1.2 and 1.3",
+    "read:connections_options": "every step in Auth0",
+    "update:connections_options": "1.2 and 1.3",
+    "read:scim_config": "1.3 to 1.5",
+    "create:scim_config": "1.3",
+    "update:scim_config": "1.4 and 1.5",
+    "read:scim_token": "2.2, 2.3 and 4.3",
+    "create:scim_token": "2.2",
+    "delete:scim_token": "2.2, for a token that a broken run left",
+    "read:users": "0.2 and 4.2",
+}
+NEW_CONNECTIONS_PAGE: Final = "https://auth0.com/docs/authenticate/protocols/scim/inbound-scim-for-new-azure-ad-connections"
 
 # Entra ---------------------------------------------------------------------------------------------------------------
 

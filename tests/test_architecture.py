@@ -21,9 +21,10 @@ FLOORS = {
     "facts": 3,
     "steps": 4, "writer": 4,
     "engine": 5, "report": 5, "undo": 5,
-    "session": 6, "tables": 6,
-    "notebook": 7, "batch": 7,
-    "__main__": 8,
+    "session": 6, "tables": 6, "widgets": 6,
+    "guided": 7, "batch": 7,
+    "notebook": 8,
+    "__main__": 9,
 }  # fmt: skip
 NUMBERS = ["0.1", "0.2", *(f"1.{n}" for n in range(1, 6)), *(f"2.{n}" for n in range(1, 4)), *(f"3.{n}" for n in range(1, 14))]
 NUMBERS += [f"4.{n}" for n in range(1, 4)]
@@ -69,7 +70,7 @@ def test_a_module_imports_only_lower_floors_and_the_sandbox_nothing(path):
         ("requests", {"http.py", "sandbox/in_process.py", "sandbox/world.py", "sandbox/entra_engine/scim_calls.py"}),
         ("pandas", {"tables.py"}),
         ("papermill", {"batch/execution.py", "batch/one_tenant.py", "batch/pages.py"}),
-        ("ipywidgets", {"notebook.py"}),
+        ("anywidget", {"widgets/surface.py"}),
     ],
 )
 def test_each_library_has_its_place(library, places):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib.errors import RunbookError, SettingsError, TenantBusy
-from runbook_lib.session import Session
+from runbook_lib.session import Session, open_view
 from runbook_lib.settings import RunMode, TenantSettings
 
 
@@ -38,7 +38,8 @@ def _settings(folder: Path) -> TenantSettings:
 def _undone(settings: TenantSettings, folder: Path, mode: RunMode, tell: Callable[[str], None]) -> dict[str, Any]:
     result = {"name": settings.name, "folder": str(folder)}
     try:
-        session = Session(settings, mode=mode, out=folder, show=tell, is_undo=True)
+        view = open_view(settings, show=lambda code: tell(code.message))
+        session = Session(settings, mode=mode, out=folder, view=view, is_undo=True)
     except TenantBusy as busy:
         return {**result, "status": "busy", "about": str(busy), "steps": []}
     except RunbookError as stopped:

@@ -11,6 +11,7 @@ from runbook_lib.http import Request, Service
 from runbook_lib.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken, mapping_rows
 
 SERVICE = "auth0"
+PAGE_SIZE = "100"  # the most a list call gives at once
 _EMAILS_A_SEARCH = 50  # keeps the address of the request below 4,000 characters as a rule
 
 
@@ -33,6 +34,18 @@ class Auth0Management:
         """Return the connections of exactly that name: none or one, names being unique in a tenant."""
         body = self.service.read("/api/v2/connections", (("name", name),))
         return tuple(Connection.from_wire(entry) for entry in body)
+
+    def connections_of(self, strategy: str) -> tuple[Connection, ...]:
+        """Return every connection of a strategy, by checkpoints: offsets end at 1,000 (docs-v2, deprecations)."""
+        query: tuple[tuple[str, str], ...] = (("strategy", strategy), ("take", PAGE_SIZE))
+        found: list[Connection] = []
+        following = None
+        while True:
+            body = self.service.read("/api/v2/connections", (*query, ("from", following)) if following else query)
+            found += [Connection.from_wire(entry) for entry in body["connections"]]
+            if not body.get("next") or body["next"] == following:
+                return tuple(found)
+            following = str(body["next"])
 
     def scim_configuration(self, connection_id: str) -> ScimConfiguration | None:
         """Return the SCIM configuration, or None when SCIM is off.

@@ -10,7 +10,8 @@ import base64
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msal
@@ -22,15 +23,36 @@ from runbook_lib.secret import Secret
 
 @dataclass(frozen=True)
 class Grant:
-    """A token and what it allows. `permissions` is None when the token does not say; `lasts_s` when its end is not known."""
+    """A token and what it says of itself.
+
+    `permissions` is None when it does not say; `lasts_s` when its end is not known; `who` is the person or the application,
+    empty when it does not say; `until` is aware UTC.
+    """
 
     token: Secret
     permissions: frozenset[str] | None
     lasts_s: float | None = None
+    who: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class DeviceCode:
+    """What a person needs for a sign-in by device code: where to go and what to type there. `cancel` ends the waiting."""
+
+    link: str
+    code: str
+    message: str
+    cancel: Callable[[], None]
 
 
 class SignIn(Protocol):
-    """Gives a token, the same one until asked to renew it."""
+    """Gives a token, the same one until asked to renew it. `current` is the one it has, None before the first sign-in."""
+
+    @property
+    def current(self) -> Grant | None:
+        """The grant it has already."""
+        ...
 
     def grant(self, *, renew: bool = False) -> Grant:
         """Return the current grant, a new one when `renew`."""
@@ -44,6 +66,11 @@ class PastedToken:
         self._grant = _from_claims(token)
         self._service = service
 
+    @property
+    def current(self) -> Grant | None:
+        """The pasted token."""
+        return self._grant
+
     def grant(self, *, renew: bool = False) -> Grant:
         """Return the pasted token. Raises `StepBlocked` when a new one is needed."""
         if renew:
@@ -55,6 +82,11 @@ class _FetchedToken(ABC):
     """Keeps the grant that `_fetch` got, until asked to renew it."""
 
     _current: Grant | None = None
+
+    @property
+    def current(self) -> Grant | None:
+        """The grant it has already."""
+        return self._current
 
     def grant(self, *, renew: bool = False) -> Grant:
         """Return the token, fetched once. Raises `StepBlocked` in the service's words when the sign-in is refused."""
@@ -92,13 +124,14 @@ class Auth0ClientCredentials(_FetchedToken):
             raise
         scope = body.get("scope")
         scopes, lasts_s = frozenset(scope.split()) if scope else None, body.get("expires_in")
-        return Grant(Secret(body["access_token"]), scopes, float(lasts_s) if isinstance(lasts_s, int | float) else None)
+        grant = _from_claims(Secret(body["access_token"]))
+        return replace(grant, permissions=scopes, lasts_s=float(lasts_s) if isinstance(lasts_s, int | float) else None)
 
 
 class EntraSignIn(_FetchedToken):
     """Sign-in to one Entra tenant through msal, by client secret, certificate or device code.
 
-    `credential` is msal's client credential; None means device code, for which `show` gets the message with link and code.
+    `credential` is msal's client credential; None means device code, for which `show` gets link and code.
     """
 
     def __init__(
@@ -111,7 +144,7 @@ class EntraSignIn(_FetchedToken):
         resource: str,
         session: SignInSession,
         known_authority: bool,
-        show: Callable[[str], None] | None = None,
+        show: Callable[[DeviceCode], None] | None = None,
     ) -> None:
         self._credential = credential
         self._resource = resource
@@ -158,7 +191,9 @@ class EntraSignIn(_FetchedToken):
         flow = self._application.initiate_device_flow(scopes)
         if "user_code" not in flow:
             return flow
-        self._show(flow["message"])
+        # msal stops polling at the time that the flow names (documented at acquire_token_by_device_flow).
+        code = DeviceCode(flow["verification_uri"], flow["user_code"], flow["message"], lambda: flow.update(expires_at=0))
+        self._show(code)
         return self._application.acquire_token_by_device_flow(flow)
 
 
@@ -166,7 +201,10 @@ def _from_claims(token: Secret) -> Grant:
     claims = _claims(token)
     named = claims.get("roles") or claims.get("scp") or claims.get("scope") or claims.get("permissions")
     names = named.split() if isinstance(named, str) else named
-    return Grant(token, frozenset(names) if names else None)
+    who = next((str(claims[name]) for name in ("upn", "unique_name", "app_displayname", "appid", "azp") if claims.get(name)), "")
+    ends = claims.get("exp")
+    until = datetime.fromtimestamp(ends, UTC) if isinstance(ends, int) else None
+    return Grant(token, frozenset(names) if names else None, who=who, until=until)
 
 
 def _claims(token: Secret) -> dict[str, Any]:

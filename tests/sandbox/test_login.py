@@ -79,11 +79,12 @@ def test_a_person_signs_in_by_device_code_and_is_renewed_silently(sign_in, sandb
     public = next(client for client in customer.clients.values() if client.is_public_client)
     shown = []
 
-    def approve(message):
-        shown.append(message)
+    def approve(code):
+        shown.append(code)
         with open_session(sandbox.ready["ca_bundle"]) as session:
             [entry] = customer.device_codes.values()
             url = f"{sandbox.ready['authority']}/{customer.id}/oauth2/deviceauth"
+            assert (code.code, code.link) == (entry["user_code"], url)
             assert session.post(url, data={"user_code": entry["user_code"]}, timeout=10).status_code == 200
 
     person = sign_in(public.client_id, None, approve)

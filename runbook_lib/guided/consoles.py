@@ -1,0 +1,61 @@
+"""Where the consoles show what a step is about, as links for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runbook_lib.models import ServicePrincipal
+from runbook_lib.settings import Cloud
+
+AUTH0 = "https://manage.auth0.com"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link and what it opens."""
+
+    label: str
+    url: str
+
+
+def auth0_link(domain: str, connection_id: str, tab: str) -> Link:
+    """Return the link to a tab of a connection. Unverified: that the dashboard keeps this form of address.
+
+    The tenant's region stands in its domain; without one it is us.
+    """
+    parts = domain.removesuffix(".auth0.com").split(".")
+    tenant, region = parts[0], parts[1] if len(parts) > 1 else "us"
+    url = f"{AUTH0}/dashboard/{region}/{tenant}/connections/enterprise/waad/{connection_id}/{tab}"
+    return Link("Open in Auth0", url)
+
+
+def application_link(cloud: Cloud, principal: ServicePrincipal, blade: str) -> Link:
+    """Return the link to a blade of an enterprise application.
+
+    Overview is widely linked to (CIPP, Maester); Unverified: that Users and Provisioning open directly and not the overview.
+    """
+    where = f"#view/Microsoft_AAD_IAM/ManagedAppMenuBlade/~/{blade}/objectId/{principal.id}/appId/{principal.app_id}"
+    return Link("Open in Entra", f"{cloud.portal}/{where}")
+
+
+def registration_link(cloud: Cloud, app_id: str, blade: str = "Overview") -> Link:
+    """Return the link to a blade of an app registration; `CallAnAPI` is API permissions."""
+    return Link(
+        "Open in Entra", f"{cloud.portal}/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/{blade}/appId/{app_id}"
+    )
+
+
+def console_link(
+    number: str, cloud: Cloud, domain: str, connection_id: str, oidc: ServicePrincipal | None, scim: ServicePrincipal | None
+) -> Link | None:
+    """Return where the console shows what a step is about; None in the sandbox and while there is nothing to open."""
+    if cloud.is_sandbox:
+        return None
+    if number in ("0.1", "1.1", "1.2", "1.3", "1.4", "1.5", "2.1", "2.2", "2.3"):
+        tab = "settings" if number in ("0.1", "1.1", "1.2") else "provisioning"
+        return auth0_link(domain, connection_id, tab) if connection_id else None
+    if number in ("0.2", "3.1"):
+        return registration_link(cloud, oidc.app_id) if oidc else None
+    if scim is None:
+        return Link("Open in Entra", f"{cloud.portal}/#view/Microsoft_AAD_IAM/StartboardApplicationsMenuBlade/~/AppAppsPreview")
+    return application_link(cloud, scim, {"3.2": "Overview", "3.3": "Users"}.get(number, "Provisioning"))

@@ -1,0 +1,48 @@
+"""One thread that does the work of a page, so that the page stays alive while a service is slow or a person signs in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from runbook_lib.widgets.surface import broke
+
+
+class Worker:
+    """Does one piece of work after the other. `on_trouble` gets the one line that a bug is shown as."""
+
+    def __init__(self, on_trouble: Callable[[str], None]) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="runbook")
+        self._on_trouble = on_trouble
+
+    def do(self, work: Callable[[], None]) -> Future[None]:
+        """Do `work` when all that was asked for before is done."""
+        return self._pool.submit(self._guarded, work)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:  # noqa: BLE001 - a page has no other place for a bug than its log and one line
+            self._on_trouble(broke())
+
+
+class Ticking:
+    """While the block runs, call `show(seconds)` about once a second."""
+
+    def __init__(self, show: Callable[[int], None]) -> None:
+        self._show, self._over = show, threading.Event()
+        self._thread = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _tick(self) -> None:
+        while not self._over.wait(1.0):
+            self._show(int(time.monotonic() - self._started))

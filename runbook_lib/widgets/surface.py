@@ -1,0 +1,73 @@
+"""A piece of the page: HTML made here, shown by the browser, and what the person does there told back.
+
+Everything the person typed comes as a message. A secret is therefore never part of the widget's state, which notebooks save
+on request, and the field that held it is emptied in the browser in the same moment.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+
+from runbook_lib.secret import scrubber
+from runbook_lib.visible import visible
+
+Fields = Mapping[str, str]
+_HERE = Path(__file__).parent
+_TEMPLATES = Environment(
+    loader=PackageLoader("runbook_lib", "templates/page"),
+    autoescape=select_autoescape(default=True),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+)
+log = logging.getLogger("runbook_lib.page")
+
+
+class Surface(anywidget.AnyWidget):
+    """One piece of the page. `on_event(name, value, fields)` gets what the person does; `words` stand in where no browser is."""
+
+    _esm = _HERE / "surface.js"
+    _css = _HERE / "surface.css"
+    html = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(self, words: str, on_event: Callable[[str, str, Fields], None] | None = None) -> None:
+        super().__init__()
+        self._words = words
+        self._on_event = on_event
+        self.on_msg(self._heard)
+
+    def show(self, template: str, **values: Any) -> None:
+        """Show a template of `templates/page`, every value escaped, no secret in it."""
+        self.html = scrubber.scrub(_TEMPLATES.get_template(f"{template}.html.j2").render(**values))
+
+    def jump_to(self, anchor: str) -> None:
+        """Bring an element of the page into view."""
+        self.send({"jump": anchor})
+
+    def _heard(self, _widget: Any, message: Any, _buffers: Any) -> None:
+        if self._on_event is None or not isinstance(message, dict):
+            return
+        fields = {str(name): str(value) for name, value in (message.get("fields") or {}).items()}
+        try:
+            self._on_event(str(message.get("event")), str(message.get("value") or ""), fields)
+        except Exception:  # noqa: BLE001 - a page has no other place for a bug than its log and one line
+            self.send({"alert": broke()})
+
+    def __repr__(self) -> str:
+        return self._words
+
+
+def broke() -> str:
+    """Log the exception in hand with all details and return the one line a person gets to see."""
+    reference = secrets.token_hex(3)
+    log.exception("reference %s", reference)
+    return f"Something broke that should not (reference {reference}). Details are in the log; the services were left as they are."

@@ -1,0 +1,65 @@
+"""What the page finds out and where it sends people: verdicts, links, and complaints while typing."""
+
+from __future__ import annotations
+
+import pytest
+
+from runbook_lib.errors import SettingsError
+from runbook_lib.guided.consoles import console_link
+from runbook_lib.http import Deadline
+from runbook_lib.models import Connection, ServicePrincipal, generation
+from runbook_lib.session import Machine, auth0_side
+from runbook_lib.settings import CLOUDS, problems, resolve
+
+
+def connection(**options):
+    return Connection("con_1", "contoso", "Contoso", "waad", options or None)
+
+
+@pytest.mark.parametrize(
+    ("options", "users", "kind"),
+    [
+        ({"client_id": "x"}, 12, "older"),
+        ({"userid_attribute": "sub"}, None, "older"),
+        ({"userid_attribute": "oid"}, 12, "newer"),
+        ({"client_id": "x"}, 0, "unsure"),
+        ({"client_id": "x", "waad_common_endpoint": True}, 12, "unsure"),
+        ({"client_id": "x", "identity_api": "azure-active-directory-v1.0"}, 12, "unsure"),
+        ({}, 12, "unsure"),
+    ],
+)
+def test_a_connection_is_older_newer_or_unsure(options, users, kind):
+    assert generation(connection(**options), users).kind == kind
+
+
+def test_the_connections_of_a_tenant_are_listed_over_all_checkpoints(tenant, sandbox, monkeypatch):
+    management, _ = auth0_side(tenant("fresh"), machine=Machine(), deadline=Deadline())
+    everything = management.connections_of("waad")
+    monkeypatch.setattr("runbook_lib.clients.auth0_management.PAGE_SIZE", "3")
+    assert management.connections_of("waad") == everything
+    assert len(everything) == 8
+
+
+def test_links_lead_to_the_step_s_place_in_the_cloud_of_the_tenant():
+    scim = ServicePrincipal("11", "22", "SCIM", requires_assignment=True, template_id=None, app_roles=())
+    cloud = CLOUDS["usgov"]
+    assert console_link("1.3", cloud, "acme.eu.auth0.com", "con_1", scim, None).url == (
+        "https://manage.auth0.com/dashboard/eu/acme/connections/enterprise/waad/con_1/provisioning"
+    )
+    assert console_link("1.2", cloud, "acme.auth0.com", "con_1", scim, None).url.startswith(
+        "https://manage.auth0.com/dashboard/us/acme/"
+    )
+    link = console_link("3.3", cloud, "acme.auth0.com", "con_1", None, scim)
+    assert link.url == "https://entra.microsoft.us/#view/Microsoft_AAD_IAM/ManagedAppMenuBlade/~/Users/objectId/11/appId/22"
+    assert console_link("3.1", cloud, "acme.auth0.com", "con_1", None, None) is None
+
+
+def test_problems_are_those_of_the_settings_model_and_only_of_what_was_given():
+    assert problems({"auth0_domain": "acme.eu.auth0.com", "token_lifetime_days": "never"}) == {}
+    assert problems({"auth0_domain": "login.acme.com"})["auth0_domain"].startswith("is not of the form")
+    assert set(problems({"entra_client_id": "x", "token_lifetime_days": "soon"})) == {"entra_client_id", "token_lifetime_days"}
+
+
+def test_what_was_typed_on_a_page_cannot_be_read_by_another_run():
+    with pytest.raises(SettingsError, match="keeps it in memory only"):
+        resolve("memory:auth0_client_secret", column="auth0_client_secret")
