@@ -21,6 +21,7 @@ from runbook_lib.steps import STEPS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--browser", action="store_true", help="tests/browser too: needs Debian's chromium")
     parser.addoption("--full", action="store_true", help="tests/reliability: all trials instead of a sample")
     parser.addoption("--pictures", action="store_true", help="tests/browser: write the pictures that the README shows")
 

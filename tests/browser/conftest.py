@@ -21,7 +21,9 @@ expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
+def playwright(request: pytest.FixtureRequest) -> Iterator[Playwright]:
+    if not request.config.getoption("--browser"):
+        pytest.skip("give --browser: these tests take some minutes and a quiet machine")
     if chromium() is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
     with sync_playwright() as started:
