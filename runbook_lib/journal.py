@@ -42,6 +42,7 @@ class Journal:
             }
             _append(self.path, scrubber.scrub(json.dumps({**record, **facts}, ensure_ascii=False)) + "\n")
         except OSError as broken:
+            self._count = None  # a part of the line may be there: cut it off before the next one
             raise JournalFailed(
                 self.path, broken.strerror or str(broken), "Make room, or choose another folder, then run again"
             ) from None

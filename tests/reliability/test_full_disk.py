@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import signal
+from contextlib import contextmanager
 
 import pytest
 
 from runbook_lib import journal
+from runbook_lib.errors import JournalFailed
 from tests.reliability.laboratory import Laboratory
 
 
@@ -32,16 +35,35 @@ def test_on_a_full_disk_no_request_is_sent_that_is_not_on_record(written, tmp_pa
     assert (laboratory.run().status, laboratory.wrongs()) == ("done", [])
 
 
-def test_a_file_that_may_not_grow_sends_nothing_in_the_real_system(tmp_path):
+@contextmanager
+def files_of_at_most(octets):
+    """Let no file grow beyond a size, as the real system does on a disk that is full."""
     resource = pytest.importorskip("resource")
-    signal = pytest.importorskip("signal")
-    laboratory = Laboratory(tmp_path)
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, before[1]))
-        outcome = laboratory.run()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (octets, before[1]))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_file_that_may_not_grow_sends_nothing_in_the_real_system(tmp_path):
+    laboratory = Laboratory(tmp_path)
+    with files_of_at_most(1500):
+        outcome = laboratory.run()
     assert (outcome.status, outcome.writes) == ("stopped", [])
     assert (laboratory.run().status, laboratory.wrongs()) == ("done", [])
+
+
+@pytest.mark.parametrize("is_same", [True, False], ids=["the same journal", "a later run's"])
+def test_when_there_is_room_again_the_journal_goes_on(is_same, tmp_path):
+    """On a page the same journal goes on; the part of a line that fitted must not become a middle line."""
+    record = journal.Journal(tmp_path / "journal.jsonl")
+    record.write("run")
+    with files_of_at_most(record.path.stat().st_size + 20), pytest.raises(JournalFailed, match=r"Make room, .* then run again"):
+        record.write("intent")
+    assert not record.path.read_bytes().endswith(b"\n")  # the disk took a part
+    assert [event["event"] for event in journal.read_events(record.path)] == ["run"]
+    assert (record if is_same else journal.Journal(record.path)).write("end") == 2
+    assert [event["event"] for event in journal.read_events(record.path)] == ["run", "end"]
