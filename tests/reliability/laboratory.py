@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from requests.adapters import BaseAdapter
 
 from runbook_lib.errors import RunbookError
 from runbook_lib.http import open_session
 from runbook_lib.sandbox.auth0.routes import new_token
 from runbook_lib.sandbox.demo_tenants import build_world
 from runbook_lib.sandbox.in_process import InProcessAdapter
-from runbook_lib.sandbox.server import simulate
-from runbook_lib.sandbox.simulation import KINDS, Fault
+from runbook_lib.sandbox.server import Sandbox, simulate
+from runbook_lib.sandbox.simulation import KINDS, Fault, Simulation
 from runbook_lib.sandbox.world import EntraTenant
 from runbook_lib.session import Machine, Session
 from runbook_lib.settings import RunMode, TenantSettings
 
 SERVICES = {"localhost:1": "auth0", "localhost:2": "login", "localhost:3": "graph"}
+IN_MEMORY = {"auth0_domain": "localhost:1", "authority": "https://localhost:2", "graph": "https://localhost:3/v1.0"}
 TARGET_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 WORK_EMAIL = 'emails[type eq "work"].value'
 SCOPES = ["delete:users", "get:users", "patch:users"]
@@ -35,22 +37,27 @@ class Killed(BaseException):
     """The process is gone: nothing after this line happens, no handler, no clean-up."""
 
 
-class _Wire(InProcessAdapter):
-    """Carries the tool's own requests, and kills it before or after one of them."""
+class _Wire(BaseAdapter):
+    """Has the tool's own requests carried by another adapter, and kills the tool before or after one of them."""
 
-    def __init__(self, laboratory: Laboratory) -> None:
-        super().__init__(laboratory.simulation, SERVICES)
+    def __init__(self, laboratory: Laboratory, carrier: BaseAdapter) -> None:
+        super().__init__()
         self._laboratory = laboratory
+        self._carrier = carrier
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *given: Any, **named: Any) -> requests.Response:
         self._laboratory.let_others_work()
         kill = self._laboratory.next_kill()
         if kill == "kill_before":
             raise Killed
-        answer = super().send(request)
+        answer = self._carrier.send(request, *given, **named)
         if kill == "kill_after":
+            answer.close()
             raise Killed
         return answer
+
+    def close(self) -> None:
+        self._carrier.close()
 
 
 @dataclass
@@ -65,10 +72,14 @@ class Outcome:
 
 @dataclass
 class Laboratory:
-    """One tenant. `furnish` makes a customer of whom much exists already and must survive."""
+    """One tenant. `furnish` makes a customer of whom much exists already and must survive.
+
+    With a `sandbox` its world takes the place of the sandbox's, and every request goes over HTTPS.
+    """
 
     folder: Path
     furnished: bool = False
+    sandbox: Sandbox | None = None
     machine_name: str = "here"
     kills: dict[int, str] = field(default_factory=dict)
     meanwhile: dict[int, Callable[[], object]] = field(default_factory=dict)
@@ -79,9 +90,13 @@ class Laboratory:
 
     def __post_init__(self) -> None:
         self.name = "half-done" if self.furnished else "fresh"
-        self.world = build_world(7, auth0_domain="localhost:1", names=[self.name])
-        self.simulation = simulate(self.world)
-        self.world.scim_session = self._entra_session
+        self.ready = self.sandbox.ready if self.sandbox else IN_MEMORY
+        self.world = build_world(7, auth0_domain=self.ready["auth0_domain"], names=[self.name])
+        if self.sandbox:
+            self.simulation = self._taken_over(self.sandbox)
+        else:
+            self.simulation = simulate(self.world)
+            self.world.scim_session = self._entra_session
         if self.furnished:
             self._furnish()
         self.before = copy.deepcopy((self.connection, self._schemas(), self._mapping_rows()))
@@ -98,6 +113,15 @@ class Laboratory:
     def connection(self) -> dict[str, Any]:
         """The customer's connection."""
         return next(c for c in self.world.auth0.connections.values() if c["strategy"] == "waad")
+
+    def _taken_over(self, sandbox: Sandbox) -> Simulation:
+        """Put this world in the sandbox, without what an earlier laboratory left there."""
+        sandbox.reset()
+        simulation = sandbox.simulation
+        vars(simulation).pop("_routed", None)  # the watch of an earlier laboratory
+        self.world.ca_bundle, self.world.dispatch = sandbox.ready["ca_bundle"], sandbox.world.dispatch
+        simulation.world = self.world
+        return simulation
 
     # The world ---------------------------------------------------------------------------------------------------------
 
@@ -151,12 +175,11 @@ class Laboratory:
         for name, text in (("auth0", client.client_secret), ("entra", application.client_secret)):
             (self.folder / name).write_text(text)
         (self.folder / "ca.pem").touch()
-        ready = {"auth0_domain": "localhost:1", "authority": "https://localhost:2", "graph": "https://localhost:3/v1.0"}
-        (self.folder / "ready.json").write_text(json.dumps({**ready, "ca_bundle": str(self.folder / "ca.pem")}))
+        (self.folder / "ready.json").write_text(json.dumps({"ca_bundle": str(self.folder / "ca.pem"), **self.ready}))
         return TenantSettings.from_parameters(
             {
                 "name": self.name,
-                "auth0_domain": "localhost:1",
+                "auth0_domain": self.ready["auth0_domain"],
                 "auth0_connection": self.connection["name"],
                 "auth0_client_id": client.client_id,
                 "auth0_client_secret": f"file:{self.folder / 'auth0'}",
@@ -195,10 +218,10 @@ class Laboratory:
         self.simulation.faults.clear()
 
     def machine(self, name: str = "here") -> Machine:
-        def open_http(_ca_bundle: str | None, session: requests.Session | None = None) -> requests.Session:
-            opened = open_session(None, session)
-            opened.trust_env = False
-            opened.mount("https://", _Wire(self))
+        def open_http(ca_bundle: str | None, session: requests.Session | None = None) -> requests.Session:
+            opened = open_session(ca_bundle, session)
+            carrier = opened.get_adapter("https://") if self.sandbox else InProcessAdapter(self.simulation, SERVICES)
+            opened.mount("https://", _Wire(self, carrier))
             return opened
 
         def sleep(seconds: float) -> None:

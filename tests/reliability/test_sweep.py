@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook_lib.sandbox.server import Sandbox
 from tests.reliability.laboratory import ALL_KINDS, Laboratory, Outcome
 
 RERUNS = 2
@@ -41,9 +42,9 @@ def attempt(laboratory: Laboratory) -> tuple[Outcome, bool]:
     return outcome, outcome.status in ("done", "unchanged") and bool(laboratory.wrongs())
 
 
-def trial(folder: Path, furnished: bool, number: int, kind: str) -> Trial:
+def trial(folder: Path, furnished: bool, number: int, kind: str, sandbox: Sandbox | None = None) -> Trial:
     folder.mkdir()
-    laboratory = Laboratory(folder, furnished=furnished)
+    laboratory = Laboratory(folder, furnished=furnished, sandbox=sandbox)
     laboratory.break_at(number, kind)
     tries = [attempt(laboratory)]
     laboratory.mend()
@@ -98,6 +99,17 @@ def test_every_single_fault_is_repaired_by_running_again(every_trial, tmp_path, 
     figure("sweep: started while a condition of the gate was false", sum(bool(one.early_starts) for one in done))
     figure("sweep: reports that said done while the state differed", sum(one.untrue for one in done))
     figure("sweep: runs after success that wrote something", sum(bool(one.writes_at_last) for one in done))
+    assert flaws == []
+
+
+def test_faults_are_repaired_over_https_too(every_trial, tmp_path, figure, trials, running_sandbox):
+    """Once at every request, each of them broken in another way; with sockets, certificates and a server that hangs up."""
+    once = {(furnished, number): (furnished, number, kind) for furnished, number, kind in every_trial}
+    chosen = list(once.values())[: trials(4, len(once))]
+    done = [trial(tmp_path / str(n), *one, running_sandbox) for n, one in enumerate(chosen)]
+    flaws = [flaw for one in done for flaw in one.flaws()]
+    figure("sweep over HTTPS: faults tried, kinds among them", f"{len(done)}, {len({one.kind for one in done})}")
+    figure("sweep over HTTPS: trials with a flaw", len({flaw.split(":")[0] for flaw in flaws}))
     assert flaws == []
 
 
