@@ -163,6 +163,70 @@ def test_a_write_that_was_answered_503_is_not_sent_again(serve, service):
     assert len(server.seen) == 1
 
 
+# What is in doubt ------------------------------------------------------------------------------------------------------
+
+
+def cut(head):
+    return lambda handler, _: handler.wfile.write(head)
+
+
+CUT_SHORT = {
+    "before an answer": cut(b""),
+    "in the status": cut(b"HTTP/1.1 2"),
+    "before the content length": cut(b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"a": 1}'),
+    "between chunks": cut(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{"a": 1}\r\n'),
+    "in the middle of JSON": cut(b'HTTP/1.1 200 OK\r\n\r\n{"a": '),
+}
+
+
+@pytest.mark.parametrize("answer", CUT_SHORT.values(), ids=CUT_SHORT)
+def test_a_write_whose_answer_was_cut_short_is_in_doubt_and_sent_once(answer, serve, service):
+    server = serve(answer)
+    with pytest.raises(TransportError) as doubt:
+        service(server.url)[0].send(Request("graph", "POST", "/x", body={}))
+    assert (doubt.value.ambiguous, len(server.seen)) == (True, 1)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_write_that_failed_at_the_server_is_sent_once(status, serve, service):
+    server = serve(lambda handler, _: say(handler, status))
+    with pytest.raises(ApiError):
+        service(server.url)[0].send(Request("graph", "POST", "/x", body={}))
+    assert len(server.seen) == 1
+
+
+def test_where_nobody_listens_nothing_is_in_doubt(serve, service):
+    server = serve(lambda handler, _: say(handler))
+    server.close()
+    with pytest.raises(TransportError) as gone:
+        service(server.url)[0].send(Request("graph", "POST", "/x", body={}))
+    assert not gone.value.ambiguous
+
+
+def test_a_certificate_that_is_not_trusted_gets_no_request_and_no_second_try(serve, service, tmp_path):
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "another.pem"))
+    server = serve(lambda handler, _: say(handler))
+    waits = []
+    reached = Service("graph", server.url, session=open_session(str(tmp_path / "another.pem")), pace=PACE, sleep=waits.append)
+    with pytest.raises(TransportError, match="not trusted"):
+        reached.read("/x")
+    assert (server.seen, waits) == ([], [])
+
+
+def test_a_token_that_is_refused_is_renewed_once(serve, ca_bundle):
+    server = serve(lambda handler, _: say(handler, 401))
+    asked = []
+
+    def sign_in(renew):
+        asked.append(renew)
+        return Secret(TOKEN)
+
+    reached = Service("graph", server.url, session=open_session(ca_bundle), pace=PACE, sign_in=sign_in)
+    with pytest.raises(ApiError, match="401"):
+        reached.send(Request("graph", "POST", "/x", body={}))
+    assert (asked, len(server.seen)) == ([False, True], 2)
+
+
 # Time and size ---------------------------------------------------------------------------------------------------------
 
 
