@@ -230,14 +230,14 @@ def report(run_dir: Path) -> None:
     Example: python -m runbook_lib report outputs/20261124-101500-000000
     """
     from runbook_lib.batch.command import outcomes_of
-    from runbook_lib.batch.runner import exit_code
     from runbook_lib.batch.summary import write_summary
+    from runbook_lib.report import exit_code
 
     outcomes = outcomes_of(run_dir)
     write_summary(run_dir, outcomes)
     for outcome in outcomes:
         click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")
-    sys.exit(exit_code(outcomes))
+    sys.exit(exit_code(outcome.status for outcome in outcomes))
 
 
 @main.command()
@@ -252,7 +252,7 @@ def undo(run_dir: Path, mode: str, only: tuple[str, ...], as_json: bool) -> None
     """
     from runbook_lib.batch.taking_back import undo_run
     from runbook_lib.errors import SettingsError
-    from runbook_lib.report import EXIT_CODES, ICONS
+    from runbook_lib.report import ICONS, exit_code
     from runbook_lib.settings import RunMode
 
     try:
@@ -273,8 +273,7 @@ def undo(run_dir: Path, mode: str, only: tuple[str, ...], as_json: bool) -> None
                     line = f"      {diff['field']}: {diff['before'] or '(nothing)'} -> {diff['after'] or '(nothing)'}"
                     click.echo(_shown(line))
         click.echo("\nNothing was written: add --mode apply to carry it out." if mode == "plan" else "")
-    codes = {EXIT_CODES[result["status"]] for result in results}
-    sys.exit(next((code for code in (1, 5, 3, 4) if code in codes), 0))
+    sys.exit(exit_code(result["status"] for result in results))
 
 
 if __name__ == "__main__":

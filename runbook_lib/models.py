@@ -132,6 +132,10 @@ class ScimConfiguration:
         """Read one SCIM configuration of the Management API."""
         return cls(body["connection_id"], body["connection_name"], body["user_id_attribute"], mapping_rows(body))
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what a write of it sets, as the journal holds it."""
+        return {"user_id_attribute": self.user_id_attribute, "mapping": [[row.scim, row.auth0] for row in self.mapping]}
+
     def auth0_attribute(self, scim: str) -> str | None:
         """Return the Auth0 attribute that a SCIM attribute is stored in, or None."""
         return next((row.auth0 for row in self.mapping if row.scim == scim), None)

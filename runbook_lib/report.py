@@ -15,7 +15,16 @@ from runbook_lib.journal import Event, read_events
 from runbook_lib.secret import scrubber
 from runbook_lib.visible import visible
 
-EXIT_CODES = {"done": 0, "unchanged": 0, "failed": 1, "interrupted": 1, "blocked": 3, "pending": 4, "busy": 5}
+EXIT_CODES = {
+    "done": 0,
+    "unchanged": 0,
+    "failed": 1,
+    "interrupted": 1,
+    "not-started": 1,
+    "blocked": 3,
+    "pending": 4,
+    "busy": 5,
+}
 ICONS = {
     "UNCHANGED": "=",
     "PLANNED": "\u2026",
@@ -27,6 +36,12 @@ ICONS = {
     "BLOCKED": "\u2716",
     "FAILED": "\u2716",
 }
+
+
+def exit_code(statuses: Iterable[str]) -> int:
+    """Return the exit code for tenants that ended so: a failure outweighs a busy tenant, that a block, that pending changes."""
+    codes = {EXIT_CODES[status] for status in statuses}
+    return next((code for code in (1, 5, 3, 4) if code in codes), 0)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -236,16 +236,10 @@ def _assignments(number: str, entry: Made, *, stop: str) -> Step:
         for start in range(0, len(left), graph.BATCH_LIMIT):
             ids = tuple(who.id for who in left[start : start + graph.BATCH_LIMIT])
             request = graph.unassign(principal.id, ids)
-            yield Change("assignments", diffs[start : start + graph.BATCH_LIMIT], request, receive=_batch)
+            yield Change("assignments", diffs[start : start + graph.BATCH_LIMIT], request, receive=graph.batch_received)
 
     reads = (facts.assignments, facts.enterprise_application, facts.job)
     return _step(number, entry, "Take the assignments away", take_away, *reads, touches=(facts.assignments,))
-
-
-def _batch(answer: Any) -> dict[str, str]:
-    if errors := graph.batch_errors(answer):
-        raise errors[0]
-    return {}
 
 
 def _application(number: str, entry: Made) -> Step:

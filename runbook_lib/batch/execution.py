@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,39 +45,33 @@ def execute(
     `sockets` is an empty folder for this kernel; `on_step` is told the number of each step before it runs. Raises papermill's
     `PapermillExecutionError`, nbclient's `DeadKernelError`, `RuntimeError` for a kernel that does not start, `StoppedEarly`.
     """
+    with _loop_closed():
+        papermill.execute_notebook(
+            str(page),
+            result.replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands between braces
+            parameters=dict(parameters),
+            engine_name="runbook",
+            kernel_name="python3",
+            progress_bar=False,
+            store_widget_state=False,  # a password typed into a widget would be stored with it
+            extra_arguments=["--HistoryManager.enabled=False"],  # IPython would keep the parameters in its history file
+            kernel_manager_class=manager_class(kernel),
+            config=over_ipc(sockets),
+            environment=dict(environment),
+            on_step=on_step,
+            must_stop=must_stop,
+        )
+
+
+@contextmanager
+def _loop_closed() -> Iterator[None]:
+    """Close this thread's event loop in the end: jupyter_core makes one for each thread and closes none."""
     try:
-        _execute(page, result, parameters, kernel, sockets, environment, on_step, must_stop)
+        yield
     finally:
-        loop = ensure_event_loop()  # jupyter_core makes one for each thread and closes none
+        loop = ensure_event_loop()
         if not loop.is_running():
             loop.close()
-
-
-def _execute(
-    page: Path,
-    result: str,
-    parameters: Mapping[str, str],
-    kernel: KernelKind,
-    sockets: Path,
-    environment: Mapping[str, str],
-    on_step: Callable[[str], None],
-    must_stop: Callable[[], bool],
-) -> None:
-    papermill.execute_notebook(
-        str(page),
-        result.replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands between braces
-        parameters=dict(parameters),
-        engine_name="runbook",
-        kernel_name="python3",
-        progress_bar=False,
-        store_widget_state=False,  # a password typed into a widget would be stored with it
-        extra_arguments=["--HistoryManager.enabled=False"],  # IPython would keep the parameters in its history file
-        kernel_manager_class=manager_class(kernel),
-        config=over_ipc(sockets),
-        environment=dict(environment),
-        on_step=on_step,
-        must_stop=must_stop,
-    )
 
 
 class _FewerSaves(NotebookExecutionManager):  # type: ignore[misc]

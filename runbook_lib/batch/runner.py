@@ -20,12 +20,11 @@ from typing import Any, Protocol
 from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, run_tenant
 from runbook_lib.batch.warm_kernels import KernelKind
 from runbook_lib.errors import SettingsError
-from runbook_lib.report import EXIT_CODES, tenant_status, write_private
+from runbook_lib.report import exit_code, tenant_status, write_private
 from runbook_lib.secret import scrubber
 from runbook_lib.settings import RunMode, TenantSettings, output_name
 
 DONE = ("done", "unchanged")
-CODES = {**EXIT_CODES, "not-started": 1}
 _log = logging.getLogger(__name__)
 
 
@@ -95,7 +94,7 @@ def run_tenants(
             if number == 0 and options.canary and (gate := _gate_failure(outcomes.values())):
                 stop.reason = stop.reason or f"the start gate (4.3) refused {gate} of the first wave"
     ordered = tuple(outcomes[tenant.name] for tenant in tenants)
-    return ordered, 128 + stop.signal if stop.signal else exit_code(ordered)
+    return ordered, 128 + stop.signal if stop.signal else exit_code(outcome.status for outcome in ordered)
 
 
 @dataclass
@@ -162,12 +161,6 @@ def _stopped_by_signals(stop: Stop, watcher: Watcher, scratch: Path) -> Iterator
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def exit_code(outcomes: Sequence[TenantOutcome]) -> int:
-    """Return the exit code of a run: a failure outweighs a busy tenant, that a block, a block pending changes."""
-    codes = {CODES[outcome.status] for outcome in outcomes}
-    return next((code for code in (1, 5, 3, 4) if code in codes), 0)
 
 
 # Runs that go on ------------------------------------------------------------------------------------------------------

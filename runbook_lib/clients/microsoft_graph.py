@@ -178,17 +178,18 @@ def assign(service_principal_id: str, principal_ids: tuple[str, ...], app_role_i
     return Request(SERVICE, "POST", "/$batch", body={"requests": items})
 
 
-def batch_errors(answer: Response) -> tuple[ApiError, ...]:
-    """Return the errors of a batch that neither settle by themselves nor say that the thing exists already."""
-    errors = []
+def batch_received(answer: Response) -> dict[str, str]:
+    """Take the answer of a batch of writes, of which nothing is kept.
+
+    Raises the first `ApiError` of an item that neither settles by itself nor says that the thing exists already.
+    """
     for item in answer.body.get("responses", []):
         if item["status"] < 300:
             continue
         error = api_error(f"Item {item['id']} of the batch", item["status"], item.get("body"), item.get("headers") or {})
-        if error.status in (404, 429, 503) or _is_done_or_early(error):
-            continue  # planning again finds what is still missing
-        errors.append(error)
-    return tuple(errors)
+        if error.status not in (404, 429, 503) and not _is_done_or_early(error):  # planning again finds what is still missing
+            raise error
+    return {}
 
 
 def _is_done_or_early(error: ApiError) -> bool:

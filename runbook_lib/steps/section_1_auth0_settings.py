@@ -125,15 +125,11 @@ def _scim_change(
     wanted = replace(scim, user_id_attribute=user_id_attribute, mapping=mapping)
 
     def differs(after: ScimConfiguration | None) -> tuple[str, ...]:
-        return () if after is not None and _as_json(after) == _as_json(wanted) else ("user id attribute or mapping",)
+        return () if after is not None and after.as_json() == wanted.as_json() else ("user id attribute or mapping",)
 
-    undo = {"kind": "scim-mapping", "connection": scim.connection_id, "before": _as_json(scim), "after": _as_json(wanted)}
+    undo = {"kind": "scim-mapping", "connection": scim.connection_id, "before": scim.as_json(), "after": wanted.as_json()}
     request = patch_scim_configuration(scim, user_id_attribute, mapping)
     return Change(diffs[0].on, diffs, request, confirm=differs, undo=undo)
-
-
-def _as_json(scim: ScimConfiguration) -> dict[str, Any]:
-    return {"user_id_attribute": scim.user_id_attribute, "mapping": [[row.scim, row.auth0] for row in scim.mapping]}
 
 
 @check("1.5", reads=(facts.scim_configuration, facts.default_mapping), touches=(facts.scim_configuration,))

@@ -179,7 +179,7 @@ def assign_users_and_groups(
             "service_principal": principal.id if principal else "",
             "principals": [entry.principal_id for entry in part],
         }
-        yield Change("assignments", diffs[start : start + graph.BATCH_LIMIT], request, receive=_batch, undo=undo)
+        yield Change("assignments", diffs[start : start + graph.BATCH_LIMIT], request, receive=graph.batch_received, undo=undo)
 
 
 def _role(principal: ServicePrincipal) -> str:
@@ -187,12 +187,6 @@ def _role(principal: ServicePrincipal) -> str:
     roles = [role for role in principal.app_roles if role.is_enabled and "User" in role.member_types]
     named = [role for role in roles if role.display_name == "User"]
     return (named or roles)[0].id if roles else DEFAULT_ACCESS_ROLE
-
-
-def _batch(answer: Response) -> dict[str, str]:
-    if errors := graph.batch_errors(answer):
-        raise errors[0]
-    return {}
 
 
 @ensure("3.4", reads=(facts.enterprise_application, facts.jobs), touches=(facts.jobs, facts.saved_credentials, facts.schema))
