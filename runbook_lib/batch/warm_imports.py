@@ -12,6 +12,7 @@ import gc
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's linear algebra would start threads, which do not survive a fork
+os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # nobody debugs these kernels: four lines of warning less
 
 import ipykernel.debugger
 import ipykernel.ipkernel
