@@ -324,6 +324,35 @@ def test_making_a_secret_registers_it():
     assert scrubber.scrub("x made-here-and-registered") == "x ***"
 
 
+AWKWARD = ["pä\"s\\s\nw'rd", "it's-a-secret", 'say-"so"-now', "both'and\"both-ä", "two words/and a slash~", "back\\slash-alone"]
+
+
+@pytest.mark.parametrize("value", AWKWARD)
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda value: json.dumps(value)[1:-1],
+        lambda value: json.dumps(value, ensure_ascii=False)[1:-1],
+        lambda value: json.dumps(json.dumps(value))[1:-1].removeprefix('\\"').removesuffix('\\"'),
+        lambda value: repr(f"{value}|")[1:-2],
+        lambda value: repr(f"'{value}|")[2:-2].removeprefix("'"),
+        lambda value: repr(f"{value}|".encode())[2:-2],
+        lambda value: repr(json.dumps(value))[2:-2],
+        lambda value: repr(json.dumps(value).encode())[3:-2],
+        lambda value: html.escape(value),
+        lambda value: html.escape(json.dumps(value)[1:-1]),
+        lambda value: html.escape(repr(value)[1:-1]).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        lambda value: quote(value),
+        lambda value: quote(value, safe=""),
+        lambda value: quote_plus(value),
+    ],
+)
+def test_awkward_characters_hide_nothing_in_whatever_way_they_are_written(value, write):
+    own = Scrubber()
+    own.register(value)
+    assert own.scrub(f"<{write(value)}>") == "<***>"
+
+
 def test_every_alignment_of_base64_is_known():
     """Alone, at the beginning of a longer text, and one or two octets into it; whole octets are what is looked for."""
     own = Scrubber()
