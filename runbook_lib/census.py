@@ -26,6 +26,7 @@ class Census:
     `would_be_blocked`: disabled or deleted in Entra, and with an Auth0 user that may sign in today, or of whom nobody can tell;
     Auth0 would block them and end their sessions. `sharing_mail`: addresses of several people that an Auth0 user has, so that
     matching by mail may change the wrong one. `without_mail` and `absent`: enabled, but nobody Entra could update by mail.
+    Without `saw_auth0` everybody counts as having a user there, so that no harm is counted too low.
     """
 
     people: int
@@ -34,6 +35,7 @@ class Census:
     without_mail: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     nested_groups: int = 0
+    saw_auth0: bool = True
 
     def __str__(self) -> str:
         parts = [f"{self.people} people are assigned, groups included"]
@@ -44,6 +46,7 @@ class Census:
         parts += [f"{len(self.without_mail)} have no mail address ({_some(self.without_mail)})"] * bool(self.without_mail)
         parts += [f"{len(self.sharing_mail)} mail addresses are shared ({_some(self.sharing_mail)})"] * bool(self.sharing_mail)
         parts += [f"{self.nested_groups} groups within groups are not provisioned"] * bool(self.nested_groups)
+        parts += ["Auth0 could not be looked at, so everybody counts as having a user there"] * (not self.saw_auth0)
         return "; ".join(parts)
 
 
@@ -66,6 +69,20 @@ def census_of(people: Iterable[Person], profiles: Iterable[Auth0User], nested_gr
         without_mail=_names(person for person in enabled if not person.mail),
         absent=_names(person for person in enabled if person.mail and person.mail.lower() not in by_mail),
         nested_groups=nested_groups,
+    )
+
+
+def census_without_auth0(people: Iterable[Person], nested_groups: int = 0) -> Census:
+    """Count `people` where the users in Auth0 are not known: whoever could come to harm counts."""
+    everyone = list({person.id: person for person in people}.values())
+    mails = Counter(person.mail.lower() for person in everyone if person.mail)
+    return Census(
+        len(everyone),
+        would_be_blocked=_names(person for person in everyone if not person.is_enabled),
+        sharing_mail=tuple(sorted(mail for mail, count in mails.items() if count > 1)),
+        without_mail=_names(person for person in everyone if person.is_enabled and not person.mail),
+        nested_groups=nested_groups,
+        saw_auth0=False,
     )
 
 

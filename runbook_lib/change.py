@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from runbook_lib.http import Request, Response
 
@@ -41,6 +41,25 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+State = Literal["open", "seen", "confirmed"]
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What somebody else has to do: where in their console, what to click, and what exactly to enter there.
+
+    `values` are (label, text) pairs. `state` is `open`, `seen` when this side shows that it was done, or `confirmed` when the
+    settings only say so. `remedy` is what the person at this page does about it. Without clicks it is not on the sheet.
+    """
+
+    where: str
+    clicks: tuple[str, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
+    link: str = ""
+    state: State = "open"
+    remedy: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any
 
 from runbook_lib import facts
-from runbook_lib.change import Change, Diff, Finding, Hazard, Table
+from runbook_lib.change import Change, Diff, Finding, Handover, Hazard, Table
 from runbook_lib.errors import ApiError, RunbookError, StepBlocked, StepWaits, VerificationFailed
 from runbook_lib.facts import Fact, View
 from runbook_lib.http import Pace
@@ -48,6 +48,7 @@ class StepResult:
     """What became of one step. `status` is one of UNCHANGED PLANNED CHANGED PASSED NOTED HANDOVER SKIPPED BLOCKED FAILED.
 
     `waits_for` is the step that makes what this one needs, `hazard` the name of what must be accepted first; both mostly empty.
+    `handover` is what somebody else has to do or has done.
     """
 
     step: str
@@ -60,6 +61,7 @@ class StepResult:
     tables: tuple[Table, ...] = field(default=(), compare=False)
     waits_for: str = ""
     hazard: str = ""
+    handover: Handover | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Plan:
     changes: tuple[Change, ...]
     findings: tuple[str, ...]
     tables: tuple[Table, ...]
+    handover: Handover | None = None
 
 
 class Engine:
@@ -163,7 +166,17 @@ class Engine:
                 return replace(blocked, hazard=hazard.name)
         if step.number == "4.3" and self._view.settings.turn_on != "yes":
             done = "SKIPPED"
+        if plan.handover is not None and not plan.changes:
+            return self._handed_over(step, plan, diffs, done)
         return self._result(step, "PLANNED" if plan.changes else done, reason, "", diffs, plan.tables)
+
+    def _handed_over(self, step: Step, plan: Plan, diffs: tuple[Diff, ...], done: str) -> StepResult:
+        """Return the result of a step that is somebody else's: waiting for them, or done as far as this side shows."""
+        handover = plan.handover or Handover("")
+        status = {"open": "HANDOVER", "confirmed": "NOTED"}.get(handover.state, done)
+        remedy = handover.remedy if handover.state == "open" else ""
+        result = self._result(step, status, " ".join(plan.findings), remedy, diffs, plan.tables)
+        return replace(result, handover=handover)
 
     def _planned(self, step: Step) -> Plan:
         """Plan a step, waiting while a service says that an object made a moment ago is not known to it yet."""
@@ -181,18 +194,21 @@ class Engine:
         changes: list[Change] = []
         findings: list[str] = []
         tables: list[Table] = []
+        handover: Handover | None = None
         try:
             for entry in step.function(*values, self._view.settings):
                 if isinstance(entry, Change):
                     changes.append(entry)
                 elif isinstance(entry, Finding):
                     findings.append(entry.text)
+                elif isinstance(entry, Handover):
+                    handover = entry
                 else:
                     tables.append(entry)
         except StepWaits as waits:
             waits.found = " ".join(findings)
             raise
-        return Plan(tuple(changes), tuple(findings), tuple(tables))
+        return Plan(tuple(changes), tuple(findings), tuple(tables), handover)
 
     def _unaccepted(self, plan: Plan) -> Hazard | None:
         accepted = self._view.settings.accept
@@ -262,6 +278,8 @@ class Engine:
             plan = self._settled(step, plan, is_known=is_known)
         else:
             raise VerificationFailed(step.title, tuple(diff.field for change in plan.changes for diff in change.diffs))
+        if plan.handover is not None:
+            return self._handed_over(step, plan, tuple(made), "CHANGED" if made else "UNCHANGED")
         reason = " ".join(dict.fromkeys((*findings, *plan.findings)))
         result = self._result(step, "CHANGED" if made else "UNCHANGED", reason, "", tuple(made), tables or plan.tables)
         self._mark_staged(step)

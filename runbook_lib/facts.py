@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from runbook_lib.census import Census, Person, census_of
+from runbook_lib.census import Census, Person, census_of, census_without_auth0
 from runbook_lib.claim import is_held_by_other, read_marker
 from runbook_lib.clients.auth0_management import Auth0Management, scim_endpoint_url
 from runbook_lib.clients.microsoft_graph import MicrosoftGraph, Reading
 from runbook_lib.clients.sign_in import Grant, SignIn
-from runbook_lib.errors import StepBlocked
+from runbook_lib.errors import ApiError, StepBlocked
+from runbook_lib.evidence import Evidence
 from runbook_lib.journal import Doubt, Past
 from runbook_lib.models import (
     Application,
@@ -28,6 +29,7 @@ from runbook_lib.models import (
     Organization,
     SavedCredentials,
     ScimConfiguration,
+    ScimLogEntry,
     ScimMappingRow,
     ScimToken,
     ServicePrincipal,
@@ -36,6 +38,7 @@ from runbook_lib.models import (
 )
 from runbook_lib.secret import Secret
 from runbook_lib.settings import Cloud, TenantSettings
+from runbook_lib.vocabulary import EXTERNAL_ID, SCIM_LOG_SCOPES, SCIM_TOKEN_SCOPES
 
 T = TypeVar("T")
 
@@ -47,10 +50,18 @@ class Memory:
     The rest comes from journals: `own_token_ids` are the SCIM tokens this tool made, `given_token_ids` those of them that it
     sent to Entra, the latest last; `doubts` the writes whose outcome nobody knows, `made_at` when this tool made what has such
     an id, `earlier` when an earlier run made the object of a step. `claimed_id` is the application that this run has claimed.
+
+    Where a side is handed over: `asks_for_token` while a person asks for a token to be made and shown; `is_brought` when
+    `scim_token` was not made here but comes from the settings and stays; `saved_token_id` is the token that Entra took last,
+    `tested_ids` are the Entra users provisioned on demand.
     """
 
     scim_token: Secret | None = None
     scim_token_id: str = ""
+    asks_for_token: bool = False
+    is_brought: bool = False
+    saved_token_id: str = ""
+    tested_ids: frozenset[str] = frozenset()
     own_token_ids: frozenset[str] = frozenset()
     given_token_ids: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
@@ -64,6 +75,8 @@ class Memory:
         return cls(
             own_token_ids=frozenset(past.made.get("token", ())),
             given_token_ids=past.given_tokens,
+            saved_token_id=(past.made.get("saved_token") or ("",))[-1],
+            tested_ids=frozenset(past.made.get("tested", ())),
             doubts=past.doubts,
             made_at=dict(past.made_at),
             earlier={
@@ -72,6 +85,13 @@ class Memory:
                 if past.made.get(kind)
             },
         )
+
+    @property
+    def has_new_token(self) -> bool:
+        """Whether there is a token that Entra is still to be given."""
+        if self.scim_token is None:
+            return False
+        return not self.is_brought or self.scim_token_id != self.saved_token_id or bool(self.doubted("3.6"))
 
     def doubted(self, step: str) -> tuple[Doubt, ...]:
         """Return the open doubts about a step's writes."""
@@ -184,6 +204,14 @@ def connection(view: View) -> Connection:
     return named[0]
 
 
+@derived
+def connection_id(view: View) -> str:
+    """The connection's id; where nobody signs in to Auth0, from the endpoint that its owner gave."""
+    if view.settings.handed_over != "auth0":
+        return view.read(connection).id
+    return view.settings.endpoint_connection
+
+
 @fact
 def user_count(view: View) -> int:
     """How many users the connection has."""
@@ -213,7 +241,48 @@ def scim_tokens(view: View) -> tuple[ScimToken, ...] | None:
 @derived
 def endpoint_url(view: View) -> str:
     """The SCIM endpoint URL."""
-    return scim_endpoint_url(view.settings.auth0_domain, view.read(connection).id)
+    return scim_endpoint_url(view.settings.auth0_domain, view.read(connection_id))
+
+
+@derived
+def unseen_tokens(_view: View) -> None:
+    """Stands in for the SCIM tokens where nobody signs in to Auth0."""
+    return
+
+
+@fact
+def scim_log(view: View) -> tuple[ScimLogEntry, ...] | None:
+    """The latest requests to the SCIM endpoint, newest first; None when the sign-in may not read the log."""
+    held = view.read(auth0_grant).permissions
+    if held is not None and not held & set(SCIM_LOG_SCOPES):
+        return None
+    try:
+        return view.auth0.scim_log(view.read(connection).id)
+    except ApiError as error:
+        if error.status == 403:
+            return None
+        raise
+
+
+@fact
+def known_as_test_user(view: View) -> tuple[Auth0User, ...]:
+    """The users of the connection whom Entra would call by the test user's name or id."""
+    return view.auth0.users_known_as(view.read(connection).name, view.settings.test_user)
+
+
+@derived
+def evidence(view: View) -> Evidence:
+    """What Auth0 shows of the work in Entra."""
+    scim, wanted = view.read(scim_configuration), frozenset(SCIM_TOKEN_SCOPES)
+    used = [token for token in view.read(scim_tokens) or () if token.scopes == wanted and token.last_used_at]
+    return Evidence(
+        tuple(sorted(used, key=lambda token: token.last_used_at or "", reverse=True)),
+        view.read(scim_log),
+        view.read(user_count),
+        scim.auth0_attribute(EXTERNAL_ID) if scim else None,
+        view.read(known_as_test_user),
+        view.settings.test_user,
+    )
 
 
 @derived
@@ -250,6 +319,8 @@ def oidc_service_principal(view: View) -> ServicePrincipal | None:
 
 
 def _oidc_client_id(view: View) -> str:
+    if view.settings.handed_over == "auth0":
+        return view.settings.oidc_client_id
     client_id = view.read(connection).oidc_client_id
     try:
         return str(UUID(client_id))
@@ -361,6 +432,8 @@ def census(view: View) -> Census | None:
     known = {person.id for person in people}
     everyone = [Person(u.id, u.display_name, u.mail, is_enabled=u.is_enabled) for u in people]
     everyone += [person for person in gone if person.id not in known]
+    if view.settings.handed_over == "auth0":
+        return census_without_auth0(everyone, nested)
     mails = sorted({person.mail.lower() for person in everyone if person.mail})
     return census_of(everyone, view.auth0.users_of_connection(view.read(connection).name, mails), nested)
 

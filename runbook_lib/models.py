@@ -188,6 +188,39 @@ class Auth0User:
         return value
 
 
+@dataclass(frozen=True)
+class ScimLogEntry:
+    """One request to a SCIM endpoint, as the tenant log keeps it; its body, which is personal data, is left there.
+
+    `path` and `search` are the request's path and `filter`; `arguments` the names in its query. Source: docs-v2,
+    tenant-logs/logs-schema.json, events sscim and fscim.
+    """
+
+    date: str
+    is_success: bool
+    connection_id: str
+    method: str
+    path: str
+    search: str
+    arguments: frozenset[str]
+
+    @classmethod
+    def from_wire(cls, body: Json) -> ScimLogEntry:
+        """Read one log event."""
+        details = body.get("details") or {}
+        request = details.get("request") or {}
+        query = request.get("query") or {}
+        return cls(
+            str(body.get("date", "")),
+            body.get("type") == "sscim",
+            str(details.get("connection_id", "")),
+            str(request.get("method", "")).upper(),
+            str(request.get("path", "")),
+            str(query.get("filter", "")),
+            frozenset(map(str, query)),
+        )
+
+
 # Entra ---------------------------------------------------------------------------------------------------------------
 
 

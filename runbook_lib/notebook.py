@@ -110,7 +110,7 @@ def open_session(*, mode: str = "", out: str = "", **parameters: str) -> Noteboo
     if _person_is_present():
         return _guided(given, Path(out) if out else page_folder() or _new_folder())
     folder = Path(out) if out else _new_folder() / (given.get("name") or "fresh")
-    settings = TenantSettings.from_parameters({**given, **_extras(folder)}) if given else _fresh_tenant()
+    settings = _tenant({**given, **_extras(folder)}) if given else _fresh_tenant()
     wanted = RunMode(mode) if mode else RunMode.PLAN if given else RunMode.APPLY
     return NotebookSession(Session(settings, mode=wanted, out=folder))
 
@@ -120,9 +120,14 @@ def _guided(given: dict[str, str], folder: Path) -> GuidedSession:
     if not given:
         return GuidedSession(folder, demos=_sandbox_tenants)
     try:
-        return GuidedSession(folder, demos=_sandbox_tenants, given=TenantSettings.from_parameters(given))
+        return GuidedSession(folder, demos=_sandbox_tenants, given=_tenant(given))
     except SettingsError as wrong:
         return GuidedSession(folder, demos=_sandbox_tenants, trouble=wrong)
+
+
+def _tenant(given: dict[str, Any]) -> TenantSettings:
+    """Return the settings. A parameter left empty is not given, but for the one that says by that whose side Auth0 is."""
+    return TenantSettings.from_parameters({"auth0_client_secret": "", **given})
 
 
 def _log_to(folder: Path) -> None:

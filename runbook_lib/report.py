@@ -23,6 +23,7 @@ EXIT_CODES = {
     "not-started": 1,
     "blocked": 3,
     "pending": 4,
+    "handover": 4,
     "busy": 5,
 }
 ICONS = {
@@ -38,8 +39,11 @@ ICONS = {
 }
 
 
+_TELLING = ("2.2", "4.2", "4.3")  # of steps handed over, those that show whether it was done; most others leave no trace
+
+
 def exit_code(statuses: Iterable[str]) -> int:
-    """Return the exit code for tenants that ended so: a failure outweighs a busy tenant, that a block, that pending changes."""
+    """Return the exit code for tenants that ended so: a failure outweighs a busy tenant, that a block, that open work."""
     codes = {EXIT_CODES[status] for status in statuses}
     return next((code for code in (1, 5, 3, 4) if code in codes), 0)
 
@@ -63,7 +67,7 @@ def write_results(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def tenant_status(journal: Path) -> tuple[str, str]:
     """Return a tenant's status and what to know about it, from its journal alone.
 
-    The status is done, unchanged, pending, blocked, failed or interrupted. A run without an end event was interrupted.
+    The status is done, unchanged, pending, handover, blocked, failed or interrupted. A run without an end event was interrupted.
     """
     events = _last_run(journal)
     if not events:
@@ -98,6 +102,8 @@ def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     planned = [row["step"] for row in found if row["status"] == "PLANNED"]
     if planned:
         return "pending", f"{len(planned)} steps would change something"
+    if any(row["status"] == "HANDOVER" and row["step"] in _TELLING for row in found):
+        return "handover", f"{sum(row['status'] == 'HANDOVER' for row in found)} steps wait for somebody else: see handover.html"
     changed = [row["step"] for row in found if row["status"] == "CHANGED"]
     return ("done", f"{len(changed)} steps changed something") if changed else ("unchanged", "nothing to do")
 
@@ -135,5 +141,6 @@ def write_report(
         about=about,
         people=people or {},
         tables=tables or {},
+        has_sheet=any(row["status"] == "HANDOVER" for row in rows),
     )
     write_private(path, page)

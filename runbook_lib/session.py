@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 import time
@@ -16,7 +17,15 @@ from runbook_lib import __version__
 from runbook_lib.claim import this_machine
 from runbook_lib.clients.auth0_management import Auth0Management
 from runbook_lib.clients.microsoft_graph import MicrosoftGraph
-from runbook_lib.clients.sign_in import Auth0ClientCredentials, DeviceCode, EntraSignIn, Grant, PastedToken, SignIn
+from runbook_lib.clients.sign_in import (
+    Auth0ClientCredentials,
+    DeviceCode,
+    EntraSignIn,
+    Grant,
+    NobodySignsIn,
+    PastedToken,
+    SignIn,
+)
 from runbook_lib.engine import Engine, StepResult, result_row
 from runbook_lib.errors import JournalFailed, SettingsError
 from runbook_lib.facts import Memory, View
@@ -27,7 +36,8 @@ from runbook_lib.pacing import Pacer
 from runbook_lib.report import status_of, write_private, write_report, write_results
 from runbook_lib.secret import Secret
 from runbook_lib.settings import Cloud, RunMode, TenantSettings, handed_grant, lock_folder, pace_folder, resolve
-from runbook_lib.steps import STEPS
+from runbook_lib.sheet import write_sheet
+from runbook_lib.steps import steps_for
 from runbook_lib.undo import steps_to_undo
 
 SANDBOX_PACE = Pace(first_s=0.02, factor=1.5, cap_s=0.2, total_s=6.0)  # its delays are counted in requests, not in seconds
@@ -84,12 +94,13 @@ class Session:
         record = Journal(self.out / "journal.jsonl", machine.now)
         _refuse_another(record, settings)
         self.journal = Journal(self.out / "undo.jsonl", machine.now) if self._is_undo else record
-        self.steps = steps_to_undo(record.events()) if self._is_undo else STEPS
+        self.steps = steps_to_undo(record.events()) if self._is_undo else steps_for(settings)
         write_private(self.out / "settings.json", json.dumps(settings.model_dump(mode="json"), indent=1))
         self.view = view
         # What earlier runs of this tenant left: only tokens that one of them made may ever be deleted.
         journals = sorted(self.out.parent.parent.glob(f"*/{self.out.name}/journal.jsonl"))
         self.view.memory = Memory.of(past_of(journals, settings.auth0_domain, settings.auth0_connection))
+        _bring_token(self.view.memory, settings)
         self.view.run = f"{re.sub(r'[^A-Za-z0-9_-]', '-', self.out.parent.name) or 'run'}@{machine.name}"
         self.engine = Engine(
             self.view,
@@ -136,6 +147,20 @@ class Session:
                 self.engine.release()
             return result
 
+    def make_token(self) -> tuple[StepResult, Secret | None]:
+        """Make a SCIM token because a person asked to see it; return the result and the token, None when none was made.
+
+        The caller shows it once; from then on nothing here has it. For hand-over only. Raises `TenantBusy`.
+        """
+        memory = self.view.memory
+        memory.asks_for_token = True
+        try:
+            result = self.press("2.2")
+        finally:
+            memory.asks_for_token = False
+            token, memory.scim_token = memory.scim_token, None
+        return result, token
+
     def finish(self) -> tuple[str, str]:
         """End the run: end its claim, write the report and the end event, free the lock; return the status and what to know."""
         self.engine.release()
@@ -146,6 +171,8 @@ class Session:
         mode = "step by step, by a person" if self._is_page else str(self.mode)
         about = {"tenant": self.settings.name, "mode": mode, "version": __version__, "time": now}
         tables = {number: result.tables for number, result in self.engine.results.items() if result.tables}
+        if not self._is_undo:
+            write_sheet(self.out, self.settings, self.engine.results.values(), self._now())
         write_report(self.out / report, **about, rows=rows, outcome=outcome, people=self._people(), tables=tables)
         self.journal.write("end", status=outcome[0], about=outcome[1])
         self._keeps_lock = False
@@ -174,6 +201,21 @@ def _refuse_another(journal: Journal, settings: TenantSettings) -> None:
             raise JournalFailed(
                 journal.path, f"it is the journal of {event.get('tenant')}", "Choose another folder, then run again"
             )
+
+
+def _bring_token(memory: Memory, settings: TenantSettings) -> None:
+    """Put the SCIM token that the owner of the Auth0 side gave into memory, where step 3.6 takes it from."""
+    if settings.scim_token:
+        memory.scim_token = resolve(settings.scim_token, column="scim_token")
+        memory.scim_token_id, memory.is_brought = _token_name(memory.scim_token), True
+
+
+def _token_name(token: Secret) -> str:
+    """Return what names a token on record: its public id, or a digest of a text of another form (see `secret`)."""
+    text = token.reveal()
+    token_id, _, rest = text.partition(".")
+    is_usual = bool(rest) and re.fullmatch(r"tok_[A-Za-z0-9]{16}", token_id)
+    return token_id if is_usual else f"token-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def open_view(
@@ -267,6 +309,8 @@ def fetched_grant(settings: TenantSettings) -> Grant:
 
 
 def _auth0_sign_in(settings: TenantSettings, service: Service, typed: Mapping[str, Secret]) -> SignIn:
+    if settings.handed_over == "auth0":
+        return NobodySignsIn("Auth0")
     secret = _secret(settings.auth0_client_secret, typed, "auth0_client_secret")
     if not settings.auth0_client_id:
         return PastedToken(secret, "Auth0")
@@ -282,6 +326,8 @@ def _entra_sign_in(
     typed: Mapping[str, Secret],
     show: Callable[[DeviceCode], None] | None,
 ) -> SignIn:
+    if settings.handed_over == "entra":
+        return NobodySignsIn("Entra")
     credential: Any = None
     if settings.entra_client_secret:
         secret = _secret(settings.entra_client_secret, typed, "entra_client_secret")

@@ -22,7 +22,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from runbook_lib.errors import SettingsError
 from runbook_lib.secret import Secret, scrubber
 
-Hazards = Literal["turn-common-endpoint-off", "change-user-id-attribute", "replace-tenant-url", "shared-mail-addresses"]
+Hazards = Literal[
+    "turn-common-endpoint-off", "change-user-id-attribute", "replace-tenant-url", "shared-mail-addresses", "other-side-confirmed"
+]
+Side = Literal["auth0", "entra"]
 _NAME = re.compile(r"(?:auth0|[A-Za-z])(?:auth0|[A-Za-z_ ]){0,39}")  # no other digits: those are what secrets have
 _REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:[^/]+/.+|memory:[a-z0-9_]+)")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -32,6 +35,7 @@ _DNS_NAME_LIMIT = 253
 _USER = re.compile(r"[^\s@/\\?%]+@[^\s@/\\?%]+")  # a guest's name holds #EXT#
 _ORIGIN = re.compile(r"https://(?:localhost|127\.0\.0\.1):[0-9]{1,5}", re.ASCII)
 _SECRET_FILE_LIMIT = 65_536
+_ENDPOINT = re.compile(r"https://(?P<domain>[^/?#]+)/scim/v2/connections/(?P<connection>con_[A-Za-z0-9]+)/?", re.ASCII)
 CORRECT_IT = "Correct it and run again; nothing was sent"
 SANDBOX_VARIABLE = "INBOUND_SCIM_SANDBOX"
 PACE_VARIABLE = "INBOUND_SCIM_PACE"
@@ -173,6 +177,7 @@ class TenantSettings(BaseModel):
     Sign-in to Auth0: with `auth0_client_id`, client credentials; without, the secret reference holds a pasted Management API
     token. Sign-in to Entra: with `entra_client_id` and a reference, a client secret or, when it holds PEM, a certificate;
     without the reference, device code; without the id, the reference holds a pasted Graph token.
+    Where id and reference of a side are both empty nobody signs in there: that side is handed over to whom it belongs to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -181,12 +186,13 @@ class TenantSettings(BaseModel):
     auth0_domain: Annotated[Text, Field(description="the tenant's Auth0 domain, such as acme.eu.auth0.com")]
     auth0_connection: Annotated[Text, Field(min_length=1, max_length=128, description="connection id (con_…) or exact name")]
     auth0_client_id: Annotated[Text, Field(description="machine-to-machine application; empty: the secret is a token")] = ""
-    auth0_client_secret: Annotated[Reference, Field(min_length=1, description="reference to its secret")]
+    auth0_client_secret: Annotated[Reference, Field(description="reference to its secret; empty as the id: somebody else's side")]
     entra_tenant: Annotated[Text, AfterValidator(_entra_tenant), Field(description="tenant id or verified domain")]
     entra_client_id: Annotated[Text, AfterValidator(_optional_guid), Field(description="app registration; empty: a token")] = ""
-    entra_client_secret: Annotated[Reference, Field(description="reference to its secret or certificate; empty: device code")] = (
-        ""
-    )
+    entra_client_secret: Annotated[
+        Reference,
+        Field(description="reference to its secret or certificate; empty: device code, empty as the id: somebody else's side"),
+    ] = ""
     cloud: Annotated[Text, AfterValidator(_cloud), Field(description="public, usgov, china or sandbox:READY_FILE")] = "public"
     scim_app_name: Annotated[Text, Field(min_length=1, max_length=120, description="name of the new enterprise application")]
     test_user: Annotated[Person, Field(max_length=320, description="user principal name or object id")]
@@ -204,11 +210,15 @@ class TenantSettings(BaseModel):
     blocked_users_limit: Annotated[
         int, Field(ge=0, le=100_000, description="people, disabled in Entra, whom the first cycle may block in Auth0")
     ] = 0
+    scim_endpoint: Annotated[Text, Field(description="SCIM endpoint URL, from whom the Auth0 side belongs to")] = ""
+    scim_token: Annotated[Reference, Field(description="reference to the SCIM token, from whom the Auth0 side belongs to")] = ""
+    oidc_client_id: Annotated[
+        Text, AfterValidator(_optional_guid), Field(description="client id of the connection, when nobody signs in to Auth0")
+    ] = ""
 
     @model_validator(mode="after")
     def _hangs_together(self) -> TenantSettings:
-        if not self.entra_client_id and not self.entra_client_secret:
-            raise ValueError("entra_client_id: is empty, and so is entra_client_secret; one of them says how to sign in")
+        self._check_sides()
         cloud = self.find_cloud()
         if cloud.is_sandbox:
             if self.auth0_domain != cloud.auth0_domain:
@@ -216,6 +226,34 @@ class TenantSettings(BaseModel):
         else:
             _check_auth0_domain(self.auth0_domain)
         return self
+
+    def _check_sides(self) -> None:
+        """Raise `ValueError` unless somebody signs in on one side, and what the other side gave fits."""
+        given = [name for name in ("scim_endpoint", "scim_token", "oidc_client_id") if getattr(self, name)]
+        if self.auth0_client_secret:
+            if given:
+                raise ValueError(
+                    f"{given[0]}: is for tenants whose Auth0 side is somebody else's; here auth0_client_secret is given"
+                )
+            return
+        if self.auth0_client_id:
+            raise ValueError("auth0_client_secret: is empty, though auth0_client_id is not")
+        if not self.entra_client_id and not self.entra_client_secret:
+            raise ValueError("auth0_client_secret: is empty, and nobody signs in to Entra either; one side has to be yours")
+        if self.scim_endpoint:
+            self._check_endpoint()
+            if not self.oidc_client_id:
+                raise ValueError("oidc_client_id: is missing; with scim_endpoint it names the sign-in application")
+        elif given:
+            raise ValueError(f"{given[0]}: is given without scim_endpoint")
+
+    def _check_endpoint(self) -> None:
+        """Raise `ValueError` unless the endpoint is this connection's: Entra is told to send the token there."""
+        found = _ENDPOINT.fullmatch(self.scim_endpoint)
+        if found is None or found["domain"] != self.auth0_domain:
+            raise ValueError(f"scim_endpoint: is not of the form https://{self.auth0_domain}/scim/v2/connections/con_…")
+        if self.auth0_connection.startswith("con_") and found["connection"] != self.auth0_connection:
+            raise ValueError("scim_endpoint: is that of another connection than auth0_connection")
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any], *, row: int | None = None) -> TenantSettings:
@@ -235,15 +273,37 @@ class TenantSettings(BaseModel):
         return sandbox_cloud(Path(self.cloud.removeprefix("sandbox:")))
 
     @property
+    def handed_over(self) -> Side | None:
+        """The side that somebody else takes care of; None where both are signed in to."""
+        if not self.auth0_client_secret:
+            return "auth0"
+        return None if self.entra_client_id or self.entra_client_secret else "entra"
+
+    @property
+    def endpoint_connection(self) -> str:
+        """The id of the connection that `scim_endpoint` names, empty without one."""
+        found = _ENDPOINT.fullmatch(self.scim_endpoint)
+        return found["connection"] if found else ""
+
+    @property
     def token_lifetime_s(self) -> int | None:
         """The wanted lifetime of the SCIM token in seconds; None: it never ends."""
         return int(self.token_lifetime_days) * 86_400 if self.token_lifetime_days.isdigit() else None
 
 
-EXTRAS = ("mapping", "assign", "accept", "deletion_threshold", "blocked_users_limit")
+EXTRAS = (
+    "mapping",
+    "assign",
+    "accept",
+    "deletion_threshold",
+    "blocked_users_limit",
+    "scim_endpoint",
+    "scim_token",
+    "oidc_client_id",
+)
 COLUMNS: tuple[str, ...] = tuple(name for name in TenantSettings.model_fields if name not in EXTRAS)
 REQUIRED: tuple[str, ...] = tuple(name for name, field in TenantSettings.model_fields.items() if field.is_required())
-SECRET_COLUMNS = ("auth0_client_secret", "entra_client_secret")
+SECRET_COLUMNS = ("auth0_client_secret", "entra_client_secret", "scim_token")
 _PLAINER = {
     "missing": "is missing",
     "string_too_short": "is empty",

@@ -244,14 +244,14 @@ def _assignments(number: str, entry: Made, *, stop: str) -> Step:
 
 def _application(number: str, entry: Made) -> Step:
     def delete(
-        found: tuple[ServicePrincipal, ...], application: Application | None, connection: Connection, _settings: Any
+        found: tuple[ServicePrincipal, ...], application: Application | None, connection_id: str, _settings: Any
     ) -> Iterator[Yield]:
         if not found:
             yield Finding("The enterprise application is gone, or has another name now.")
             return
         marker = read_marker(found[0].notes)
         is_certain = entry.ids.get("service_principal") == found[0].id
-        is_marked = marker is not None and marker.connection == connection.id
+        is_marked = marker is not None and marker.connection == connection_id
         if len(found) > 1 or application is None or not (is_certain or (not entry.ids and is_marked)):
             yield Finding(
                 "Left in place: an enterprise application of the name of which it is not certain that this run made it."
@@ -260,7 +260,7 @@ def _application(number: str, entry: Made) -> Step:
         diff = Diff("enterprise applications", found[0].display_name, "made by this run", "deleted, and all that belongs to it")
         yield Change(diff.on, (diff,), graph.delete_application(application.id))
 
-    reads = (facts.enterprise_applications, facts.scim_application, facts.connection)
+    reads = (facts.enterprise_applications, facts.scim_application, facts.connection_id)
     touches = (facts.enterprise_applications, facts.scim_application, facts.jobs, facts.assignments)
     return _step(number, entry, "Delete the enterprise application", delete, *reads, touches=touches)
 

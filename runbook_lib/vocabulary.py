@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+OTHER_SIDE_CONFIRMED: Final = "other-side-confirmed"  # in `accept`: whom the handed-over side belongs to has confirmed it
+
 # Auth0 ---------------------------------------------------------------------------------------------------------------
 
 WAAD: Final = "waad"  # strategy of the Microsoft Azure AD connection type; Auth0 Management API description
@@ -26,6 +28,7 @@ AUTH0_SCOPES: Final = {  # Management API description, `security` of each call t
     "delete:scim_token": "2.2, for a token that a broken run left",
     "read:users": "0.2 and 4.2",
 }
+SCIM_LOG_SCOPES: Final = ("read:logs", "read:logs_users")  # either reads the log; asked for by a hand-over only
 NEW_CONNECTIONS_PAGE: Final = "https://auth0.com/docs/authenticate/protocols/scim/inbound-scim-for-new-azure-ad-connections"
 
 # Entra ---------------------------------------------------------------------------------------------------------------

@@ -148,7 +148,7 @@ class Writer:
 
         Raises `StepBlocked` when a run on another machine is at work on it.
         """
-        principal, connection = self._view.read(facts.enterprise_application), self._view.read(facts.connection).id
+        principal, connection = self._view.read(facts.enterprise_application), self._view.read(facts.connection_id)
         if principal is None:  # not made yet: this very write makes it
             return
         now = facts.graph_time(self._view)

@@ -17,7 +17,6 @@ from runbook_lib.sandbox.server import Sandbox
 from runbook_lib.sandbox.world import EntraTenant
 from runbook_lib.session import Session
 from runbook_lib.settings import RunMode, TenantSettings
-from runbook_lib.steps import STEPS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -111,7 +110,7 @@ def carry_out(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Run]:
         start = len(sandbox.simulation.history)
         out = tmp_path / f"run-{next(counter)}" / settings.name
         session = Session(settings, mode=RunMode(mode), out=out)
-        for step in STEPS:
+        for step in session.steps:
             session.do(step.number)
         status, about = session.finish()
         return Run(status, about, session.rows(), out, copy.deepcopy(sandbox.simulation.history[start:]))

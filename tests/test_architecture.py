@@ -17,14 +17,15 @@ PACKAGE = ROOT / "runbook_lib"
 FLOORS = {
     "vocabulary": 0, "pacing": 0, "errors": 0, "secret": 0, "visible": 0,
     "http": 1, "models": 1, "settings": 1, "journal": 1, "lock": 1, "claim": 1, "kernel": 1, "lab": 1,
-    "clients": 2, "change": 2, "census": 2,
+    "clients": 2, "change": 2, "census": 2, "consoles": 2, "evidence": 2,
     "facts": 3,
     "steps": 4, "writer": 4,
     "engine": 5, "report": 5, "undo": 5,
-    "session": 6, "tables": 6, "widgets": 6,
-    "guided": 7, "batch": 7,
-    "notebook": 8,
-    "__main__": 9,
+    "sheet": 6, "tables": 6, "widgets": 6,
+    "session": 7,
+    "guided": 8, "batch": 8,
+    "notebook": 9,
+    "__main__": 10,
 }  # fmt: skip
 NUMBERS = ["0.1", "0.2", *(f"1.{n}" for n in range(1, 6)), *(f"2.{n}" for n in range(1, 4)), *(f"3.{n}" for n in range(1, 14))]
 NUMBERS += [f"4.{n}" for n in range(1, 4)]

@@ -326,9 +326,52 @@ def test_a_broken_ready_file_is_refused(ready_file, content):
     assert "ready file" in refusal(cloud=f"sandbox:{ready_file}", auth0_domain="localhost:4001")
 
 
-def test_no_way_to_sign_in_to_entra_is_refused():
-    with pytest.raises(SettingsError, match="entra_client_id"):
-        TenantSettings.from_parameters({**GOOD, "entra_client_id": "", "entra_client_secret": ""})
+NOBODY_AT_ENTRA = {"entra_client_id": "", "entra_client_secret": ""}
+NOBODY_AT_AUTH0 = {"auth0_client_id": "", "auth0_client_secret": ""}
+GIVEN = {
+    **NOBODY_AT_AUTH0,
+    "scim_endpoint": f"https://{GOOD['auth0_domain']}/scim/v2/connections/con_AbCdEfGh12345678/",
+    "scim_token": "env:SCIM_TOKEN",
+    "oidc_client_id": GUID,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "side"), [({}, None), (NOBODY_AT_ENTRA, "entra"), (NOBODY_AT_AUTH0, "auth0"), (GIVEN, "auth0")]
+)
+def test_a_side_without_a_sign_in_is_handed_over(changes, side):
+    assert good(**changes).handed_over == side
+
+
+@pytest.mark.parametrize(
+    ("changes", "column"),
+    [
+        ({**NOBODY_AT_ENTRA, **NOBODY_AT_AUTH0}, "auth0_client_secret"),
+        ({"auth0_client_secret": ""}, "auth0_client_secret"),
+        ({name: GIVEN[name] for name in ("scim_endpoint", "oidc_client_id")}, "scim_endpoint"),
+        ({"scim_token": "env:SCIM_TOKEN"}, "scim_token"),
+        ({**GIVEN, "scim_endpoint": ""}, "scim_token"),
+        ({**GIVEN, "oidc_client_id": ""}, "oidc_client_id"),
+        ({**GIVEN, "oidc_client_id": "not-a-guid"}, "oidc_client_id"),
+        ({**GIVEN, "scim_token": "Zx9-very-secret-value"}, "scim_token"),
+        ({**GIVEN, "auth0_connection": "con_another000000000"}, "scim_endpoint"),
+        *(
+            ({**GIVEN, "scim_endpoint": url}, "scim_endpoint")
+            for url in (
+                "https://evil.example/scim/v2/connections/con_AbCdEfGh12345678",
+                f"https://{GOOD['auth0_domain']}.evil.example/scim/v2/connections/con_AbCdEfGh12345678",
+                f"https://evil.example/{GOOD['auth0_domain']}/scim/v2/connections/con_AbCdEfGh12345678",
+                f"http://{GOOD['auth0_domain']}/scim/v2/connections/con_AbCdEfGh12345678",
+                f"https://{GOOD['auth0_domain']}/scim/v2/connections/con_AbCdEfGh12345678?x=1",
+                f"https://{GOOD['auth0_domain']}/scim/v2/connections/../con_AbCdEfGh12345678",
+            )
+        ),
+    ],
+)
+def test_sides_that_do_not_hang_together_are_refused(changes, column):
+    words = refusal(**changes)
+    assert column in words
+    assert "very-secret" not in words
 
 
 def test_references_are_resolved_late_and_named_when_missing(monkeypatch, tmp_path):

@@ -93,7 +93,7 @@ class _Bars:
             self._counts[outcome.status] = self._counts.get(outcome.status, 0) + 1
             self._all.set_postfix(self._counts, refresh=False)
             self._all.update()
-        if outcome.status not in ("done", "unchanged", "pending"):
+        if outcome.status not in ("done", "unchanged", "pending", "handover"):
             self.says(f"{outcome.name}: {outcome.status}: {outcome.about}")
 
     def says(self, text: str) -> None:

@@ -26,9 +26,9 @@ from runbook_lib.report import ICONS, write_private
 from runbook_lib.steps import STEPS
 from runbook_lib.visible import as_cell, as_html, visible
 
-GOOD = ("done", "unchanged", "pending")
+GOOD = ("done", "unchanged", "pending", "handover")
 _RED = ("BLOCKED", "FAILED")
-_FILES = (("page", "inbound_scim.ipynb"), ("report", "report.html"), ("journal", "journal.jsonl"))
+_FILES = (("page", "inbound_scim.ipynb"), ("report", "report.html"), ("hand-over", "handover.html"), ("journal", "journal.jsonl"))
 _SPANS = (("up to 5 s", 5.0), ("up to 15 s", 15.0), ("up to 60 s", 60.0), ("up to 5 min", 300.0), ("longer", float("inf")))
 
 
@@ -47,6 +47,9 @@ class TenantRow:
     @property
     def needs(self) -> tuple[dict[str, str], ...]:
         """What is wrong and what to do: the red steps, or the tenant's own words when none is red."""
+        if self.status == "handover":
+            waiting = [row for row in self.steps.values() if row["status"] == "HANDOVER"]
+            return ({"step": waiting[0]["step"], "reason": self.about, "remedy": waiting[0]["remedy"]},) if waiting else ()
         if self.status in GOOD:
             return ()
         red = tuple(row for row in self.steps.values() if row["status"] in _RED)

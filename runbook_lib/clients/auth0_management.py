@@ -8,10 +8,19 @@ from urllib.parse import quote
 
 from runbook_lib.errors import ApiError
 from runbook_lib.http import Request, Service
-from runbook_lib.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken, mapping_rows
+from runbook_lib.models import (
+    Auth0User,
+    Connection,
+    ScimConfiguration,
+    ScimLogEntry,
+    ScimMappingRow,
+    ScimToken,
+    mapping_rows,
+)
 
 SERVICE = "auth0"
 PAGE_SIZE = "100"  # the most a list call gives at once
+_LOG_PAGES = 10  # 100 entries each; a log search ends at 1,000 (docs-v2, retrieve-log-events-using-mgmt-api)
 _EMAILS_A_SEARCH = 50  # keeps the address of the request below 4,000 characters as a rule
 
 
@@ -90,6 +99,32 @@ class Auth0Management:
         """Return the users of that mail address, of every connection. Consistent at once, unlike the search."""
         body = self.service.read("/api/v2/users-by-email", (("email", email.lower()),))
         return tuple(Auth0User.from_wire(entry) for entry in body)
+
+    def users_known_as(self, connection_name: str, name: str) -> tuple[Auth0User, ...]:
+        """Return the connection's users that Entra would call so: by mail address or `upn`, or by object id.
+
+        Sign-in stores `upn` and `oid` (Auth0 community 113967), SCIM the former. Unverified: that the search finds by them.
+        """
+        keys = ("app_metadata.external_id", "oid") if "@" not in name else ("email", "upn")
+        any_of = " OR ".join(f"{key}:{_quoted(name.lower() if key == 'email' else name)}" for key in keys)
+        query = f"identities.connection:{_quoted(connection_name)} AND ({any_of})"
+        return tuple(
+            Auth0User.from_wire(entry) for entry in self.service.read("/api/v2/users", (("q", query), ("per_page", "100")))
+        )
+
+    def scim_log(self, connection_id: str) -> tuple[ScimLogEntry, ...]:
+        """Return the latest requests to the connection's SCIM endpoint, newest first; those among the last 1,000 of the tenant.
+
+        The entries name the connection inside `details`, so that it is not among the searchable fields: it is looked for here.
+        """
+        query = (("q", "type:sscim OR type:fscim"), ("sort", "date:-1"), ("per_page", PAGE_SIZE))
+        found: list[ScimLogEntry] = []
+        for page in range(_LOG_PAGES):
+            body = self.service.read("/api/v2/logs", (*query, ("page", str(page))))
+            found += [ScimLogEntry.from_wire(entry) for entry in body]
+            if len(body) < int(PAGE_SIZE):
+                break
+        return tuple(entry for entry in found if entry.connection_id == connection_id)
 
     def user(self, user_id: str) -> Auth0User | None:
         """Return one user, or None."""

@@ -78,6 +78,22 @@ class PastedToken:
         return self._grant
 
 
+class NobodySignsIn:
+    """Stands where a side belongs to somebody else: whatever would need a token there is refused before it is sent."""
+
+    current: Grant | None = None
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def grant(self, *, renew: bool = False) -> Grant:
+        """Raise `StepBlocked`."""
+        raise StepBlocked(
+            f"Nobody signs in to {self._service} here: that side is handed over",
+            f"Look at handover.html, or give a sign-in to {self._service} in the settings",
+        )
+
+
 class _FetchedToken(ABC):
     """Keeps the grant that `_fetch` got, until asked to renew it."""
 

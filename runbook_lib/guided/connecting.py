@@ -12,9 +12,9 @@ from typing import Any
 from runbook_lib.clients.auth0_management import Auth0Management
 from runbook_lib.clients.microsoft_graph import MicrosoftGraph
 from runbook_lib.clients.sign_in import DeviceCode, Grant, SignIn
+from runbook_lib.consoles import AUTH0, Link, registration_link
 from runbook_lib.errors import RunbookError
 from runbook_lib.facts import View
-from runbook_lib.guided.consoles import AUTH0, Link, registration_link
 from runbook_lib.http import Deadline
 from runbook_lib.models import Connection, EntraUser, Generation, generation
 from runbook_lib.secret import Secret

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 from runbook_lib import facts
 from runbook_lib.change import Table
+from runbook_lib.consoles import Link, console_link
 from runbook_lib.engine import StepResult
 from runbook_lib.errors import RunbookError
 from runbook_lib.facts import View
 from runbook_lib.guided.connecting import METHODS, Connecting, SignedIn
-from runbook_lib.guided.consoles import Link, console_link
 from runbook_lib.guided.worker import Ticking, Worker
 from runbook_lib.http import Deadline
 from runbook_lib.report import ICONS, write_private

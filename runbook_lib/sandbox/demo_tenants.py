@@ -223,6 +223,7 @@ def _login(customer: Customer, user: Document, *, with_upn: bool) -> Document:
         "created_at": "2023-03-01T08:00:00.000Z",
         "last_login": "2026-01-04T08:00:00.000Z",
         "logins_count": 12,
+        "oid": user["id"],  # what a sign-in stores of an Entra user: Auth0 community 113967
     }
     if with_upn:
         profile["upn"] = user["userPrincipalName"]

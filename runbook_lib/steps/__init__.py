@@ -1,5 +1,7 @@
 """The documented steps, in the document's order."""
 
+from runbook_lib.settings import TenantSettings
+from runbook_lib.steps import for_auth0_administrator, for_entra_administrator
 from runbook_lib.steps import section_0_before_you_start as section_0
 from runbook_lib.steps import section_1_auth0_settings as section_1
 from runbook_lib.steps import section_2_endpoint_and_token as section_2
@@ -36,4 +38,19 @@ STEPS: tuple[Step, ...] = (
     section_4.turn_provisioning_on,
 )
 
-__all__ = ["STEPS", "Kind", "Step"]
+_IN_PLACE = {
+    "auth0": {step.number: step for step in for_auth0_administrator.STEPS},
+    "entra": {step.number: step for step in for_entra_administrator.STEPS},
+}
+
+
+def steps_for(settings: TenantSettings) -> tuple[Step, ...]:
+    """Return all steps, those of a side that is handed over as they are done without a sign-in there."""
+    side = settings.handed_over
+    steps = tuple(_IN_PLACE[side].get(step.number, step) for step in STEPS) if side else STEPS
+    if side == "auth0" and not (settings.scim_endpoint and settings.scim_token):
+        return tuple(for_auth0_administrator.waiting(step) if step.number[0] in "34" else step for step in steps)
+    return steps
+
+
+__all__ = ["STEPS", "Kind", "Step", "steps_for"]

@@ -75,7 +75,7 @@ def entra_holds_a_token(
     Entra never tells which token it holds. A job in quarantine, a token this session has made since, or an earlier save of
     which nobody knows whether it was done, speaks against it.
     """
-    if memory.scim_token is not None or memory.doubted("3.6"):
+    if memory.has_new_token or memory.doubted("3.6"):
         return False
     if not saved.holds_token or job is None or job.is_quarantined:
         return False

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from runbook_lib.change import Change, Finding, Table
+from runbook_lib.change import Change, Finding, Handover, Table
 from runbook_lib.facts import Fact
 
-Yield = Change | Finding | Table
+Yield = Change | Finding | Table | Handover
 Function = Callable[..., Iterator[Yield]]
 
 
@@ -38,11 +38,17 @@ class Step:
     reads: tuple[Fact[Any], ...]
     touches: tuple[Fact[Any], ...]
     saved_by: str
+    documented: Function | None = None
 
     @property
     def title(self) -> str:
-        """The first line of the docstring, without its full stop."""
-        return (self.function.__doc__ or "").strip().splitlines()[0].rstrip(".").replace("`", "")
+        """The first line of the documented function's docstring, without its full stop."""
+        words = (self.documented or self.function).__doc__ or ""
+        return words.strip().splitlines()[0].rstrip(".").replace("`", "")
+
+    def done_by(self, function: Function, kind: Kind, reads: tuple[Fact[Any], ...], touches: tuple[Fact[Any], ...] = ()) -> Step:
+        """Return this documented step as another function does it, where a side belongs to somebody else."""
+        return Step(self.number, kind, function, reads, touches, "", self.function)
 
 
 def _decorator(

@@ -43,17 +43,8 @@ def sign_ins(
     Why: a missing permission found in step 3.3 would leave the tenant half done; a token for another customer's tenant
     would set up the wrong one.
     """
-    missing = [] if auth0.permissions is None else [scope for scope in AUTH0_SCOPES if scope not in auth0.permissions]
-    if missing:
-        raise StepBlocked(
-            f"The Auth0 token lacks {', '.join(missing)}", "Grant these scopes to the Auth0 application, then run again"
-        )
-    for purpose, names in GRAPH_PERMISSIONS.items():
-        if entra.permissions is not None and not entra.permissions & set(names):
-            raise StepBlocked(
-                f"The Graph token cannot {purpose}: it lacks {names[0]}",
-                f"Grant the app registration {' or '.join(names[:2])} and have an administrator consent, then run again",
-            )
+    refuse_missing_scopes(auth0)
+    refuse_missing_permissions(entra)
     known = {organization.id.lower(), *organization.domains}
     if connection.entra_tenant_names and not known & set(connection.entra_tenant_names):
         raise StepBlocked(
@@ -61,15 +52,40 @@ def sign_ins(
             f"the Graph token to {organization.display_name}",
             "Set entra_tenant to the tenant that the connection signs in with",
         )
-    yield Finding(f"Both sign-ins work and mean the Entra tenant {organization.display_name}. {_verdict(connection, users)}")
-    yield Table(
+    yield Finding(f"Both sign-ins work and mean the Entra tenant {organization.display_name}. {verdict(connection, users)}")
+    yield connection_table(connection, users)
+
+
+def refuse_missing_scopes(auth0: Grant) -> None:
+    """Raise `StepBlocked` when the Auth0 token says that it lacks something a later step needs."""
+    missing = [] if auth0.permissions is None else [scope for scope in AUTH0_SCOPES if scope not in auth0.permissions]
+    if missing:
+        raise StepBlocked(
+            f"The Auth0 token lacks {', '.join(missing)}", "Grant these scopes to the Auth0 application, then run again"
+        )
+
+
+def refuse_missing_permissions(entra: Grant) -> None:
+    """Raise `StepBlocked` when the Graph token says that it lacks something a later step needs."""
+    for purpose, names in GRAPH_PERMISSIONS.items():
+        if entra.permissions is not None and not entra.permissions & set(names):
+            raise StepBlocked(
+                f"The Graph token cannot {purpose}: it lacks {names[0]}",
+                f"Grant the app registration {' or '.join(names[:2])} and have an administrator consent, then run again",
+            )
+
+
+def connection_table(connection: Connection, users: int) -> Table:
+    """Return what the verdict is made of."""
+    return Table(
         "Connection",
         ("what", "value"),
         (("User ID attribute type", connection.user_id_attribute_type or "(absent)"), ("Users", str(users))),
     )
 
 
-def _verdict(connection: Connection, users: int) -> str:
+def verdict(connection: Connection, users: int) -> str:
+    """Return in a sentence whether this procedure is meant for the connection."""
     if connection.user_id_attribute_type == "oid":
         return "User ids come from the object id: this is a newer connection, for which Auth0's page New Connections is meant."
     if users == 0:

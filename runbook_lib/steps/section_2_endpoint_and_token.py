@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Finding, Table
@@ -47,7 +47,7 @@ def generate_token(
     Why: its text is shown once; it stays in memory until step 3.6 hands it to Entra.
     Blocked when: two tokens exist that this tool did not make. It never deletes those.
     """
-    yield from _token_table(tokens or ())
+    yield from token_table(tokens or ())
     where = f"SCIM tokens of {connection.name}"
     for orphan in orphans(tokens or (), memory, saved):
         gone = Diff(where, orphan.token_id, "made by an earlier run, of no use to anybody", "deleted")
@@ -68,15 +68,19 @@ def generate_token(
     request = post_scim_token(connection.id, SCIM_TOKEN_SCOPES, settings.token_lifetime_s)
     there = tuple(token.token_id for token in tokens)
     undo = {"kind": "token", "connection": connection.id}
-    yield Change(diff.on, (diff,), request, receive=_keep(memory), before=there, undo=undo)
+    yield Change(diff.on, (diff,), request, receive=kept_in(memory), before=there, undo=undo)
 
 
 def _refuse_a_third(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedCredentials) -> None:
     useless = orphans(tokens, memory, saved)
-    left = [token for token in tokens if token not in useless]
+    refuse_at_limit([token for token in tokens if token not in useless], memory)
+
+
+def refuse_at_limit(left: Sequence[ScimToken], memory: Memory) -> None:
+    """Raise `StepBlocked` when Auth0 would make no further token beside those that stay."""
     if len(left) >= SCIM_TOKEN_LIMIT:
         raise StepBlocked(
-            f"The connection has {len(left)} SCIM tokens already, the most Auth0 allows: {_named(left, memory)}",
+            f"The connection has {len(left)} SCIM tokens already, the most Auth0 allows: {named(left, memory)}",
             "Delete the one that is not in use (Provisioning > SCIM Setup in the Auth0 dashboard), then run again",
         )
 
@@ -85,10 +89,11 @@ def _more_than_one(tokens: tuple[ScimToken, ...], memory: Memory) -> Iterator[Yi
     """Name what a run on another machine may have left: this tool made it, and only that machine's journal knows."""
     fitting = [token for token in tokens if is_exact(token)]
     if len(fitting) > 1:
-        yield Finding(f"Entra uses one of {len(fitting)} such tokens ({_named(fitting, memory)}): delete one that nobody uses.")
+        yield Finding(f"Entra uses one of {len(fitting)} such tokens ({named(fitting, memory)}): delete one that nobody uses.")
 
 
-def _named(tokens: Iterable[ScimToken], memory: Memory) -> str:
+def named(tokens: Iterable[ScimToken], memory: Memory) -> str:
+    """Return the tokens by id, with who made them and when they were last used."""
     return "; ".join(
         f"{token.token_id}, {'made by this tool, ' if token.token_id in memory.own_token_ids else ''}"
         f"last used {(token.last_used_at or 'never')[:10]}"
@@ -96,7 +101,9 @@ def _named(tokens: Iterable[ScimToken], memory: Memory) -> str:
     )
 
 
-def _keep(memory: Memory) -> Callable[[Response], dict[str, str]]:
+def kept_in(memory: Memory) -> Callable[[Response], dict[str, str]]:
+    """Return what keeps a new token's text in memory and gives its id to the journal."""
+
     def receive(answer: Response) -> dict[str, str]:
         token, token_id = Secret(answer.at("token")), answer.at("token_id")
         memory.scim_token, memory.scim_token_id = token, token_id
@@ -117,7 +124,8 @@ def token_scopes(tokens: tuple[ScimToken, ...] | None, memory: Memory, settings:
     yield Finding("A token with exactly the three scopes exists.")
 
 
-def _token_table(tokens: tuple[ScimToken, ...]) -> Iterator[Yield]:
+def token_table(tokens: tuple[ScimToken, ...]) -> Iterator[Yield]:
+    """Show the tokens, without their ids, which change from run to run."""
     if tokens:
         rows = tuple(
             (f"token {number}", ", ".join(sorted(token.scopes)), "yes" if token.last_used_at else "never")

@@ -17,7 +17,6 @@ from runbook_lib.http import Response
 from runbook_lib.models import (
     Application,
     AppRoleAssignment,
-    Connection,
     Json,
     SavedCredentials,
     ScimToken,
@@ -77,7 +76,7 @@ def oidc_application(
         facts.memory,
         facts.jobs,
         facts.oidc_service_principal,
-        facts.connection,
+        facts.connection_id,
         facts.other_claim,
     ),
     touches=(facts.enterprise_applications, facts.jobs),
@@ -88,7 +87,7 @@ def enterprise_application(
     memory: Memory,
     _jobs: tuple[SynchronizationJob, ...],
     oidc: ServicePrincipal | None,
-    connection: Connection,
+    connection_id: str,
     other_claim: str,
     settings: TenantSettings,
 ) -> Iterator[Yield]:
@@ -115,7 +114,7 @@ def enterprise_application(
             f"{settings.scim_app_name} exists but was not made as a non-gallery application, so it cannot be provisioned",
             "Set another scim_app_name",
         )
-    if (marker := read_marker(found[0].notes)) and marker.connection != connection.id:
+    if (marker := read_marker(found[0].notes)) and marker.connection != connection_id:
         raise StepBlocked(
             f"{settings.scim_app_name} provisions another connection, {marker.connection}, as its notes say",
             "Set another scim_app_name: each connection needs an enterprise application of its own",
@@ -231,7 +230,7 @@ def enter_tenant_url(saved: SavedCredentials, endpoint_url: str, settings: Tenan
         facts.job,
         facts.memory,
         facts.endpoint_url,
-        facts.connection,
+        facts.connection_id,
         facts.scim_tokens,
     ),
     touches=(facts.saved_credentials, facts.scim_tokens),
@@ -242,7 +241,7 @@ def save_credentials(
     job: SynchronizationJob | None,
     memory: Memory,
     endpoint_url: str,
-    connection: Connection,
+    connection_id: str,
     tokens: tuple[ScimToken, ...] | None,
     settings: TenantSettings,
 ) -> Iterator[Yield]:
@@ -254,10 +253,10 @@ def save_credentials(
     Blocked when: Entra provisions another address with this application.
     """
     diffs = credential_differences(saved, endpoint_url, settings)
-    if memory.scim_token is not None or not saved.holds_token:
+    if memory.has_new_token or not saved.holds_token:
         diffs = (*diffs, Diff(ON, "Secret Token", "saved" if saved.holds_token else "", "the token of step 2.2"))
     if not diffs:
-        yield from _superseded(connection, orphans(tokens or (), memory, saved))
+        yield from _superseded(connection_id, settings, orphans(tokens or (), memory, saved))
         yield Finding("Tenant URL, token and deletion guard are saved.")
         return
     if principal is None or job is None:
@@ -299,10 +298,10 @@ def _kept_credentials(after: SavedCredentials, others: dict[str, str]) -> Json:
     return {"others": {key: after.values.get(key) for key in others}, "guard": after.notification_settings}
 
 
-def _superseded(connection: Connection, useless: tuple[ScimToken, ...]) -> Iterator[Yield]:
+def _superseded(connection_id: str, settings: TenantSettings, useless: tuple[ScimToken, ...]) -> Iterator[Yield]:
     for token in useless:
-        gone = Diff(f"SCIM tokens of {connection.name}", token.token_id, "made by this tool, replaced since", "deleted")
-        yield Change(gone.on, (gone,), delete_scim_token(connection.id, token.token_id))
+        gone = Diff(f"SCIM tokens of {settings.auth0_connection}", token.token_id, "made by this tool, replaced since", "deleted")
+        yield Change(gone.on, (gone,), delete_scim_token(connection_id, token.token_id))
 
 
 def _forget(memory: Memory, token: Secret) -> Callable[[Response], dict[str, str]]:
@@ -310,7 +309,8 @@ def _forget(memory: Memory, token: Secret) -> Callable[[Response], dict[str, str
 
     def receive(_answer: Response) -> dict[str, str]:
         if memory.scim_token == token:
-            memory.scim_token = None
+            memory.scim_token = token if memory.is_brought else None
+            memory.saved_token_id = memory.scim_token_id
             memory.given_token_ids += (memory.scim_token_id,)
         return {"saved_token": memory.scim_token_id}
 

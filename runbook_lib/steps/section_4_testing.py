@@ -89,7 +89,7 @@ def provision_on_demand(
     def is_another(after: tuple[Auth0User, ...]) -> tuple[str, ...]:
         return () if {entry.user_id for entry in after} == {profile.user_id} else ("the user's id in Auth0",)
 
-    yield Change(diff.on, (diff,), request, receive=_judge, confirm=is_another, undo={"kind": "on-demand"})
+    yield Change(diff.on, (diff,), request, receive=judge, confirm=is_another, undo={"kind": "on-demand"})
 
 
 def _fit_for_testing(
@@ -99,16 +99,7 @@ def _fit_for_testing(
     profiles: tuple[Auth0User, ...],
     settings: TenantSettings,
 ) -> tuple[EntraUser, Auth0User]:
-    if user is None:
-        raise StepBlocked(
-            f"Entra knows no user {settings.test_user}", "Set test_user to the user principal name of an assigned user"
-        )
-    if not user.is_enabled:
-        raise StepBlocked(
-            f"{user.display_name} is disabled in Entra and would be blocked in Auth0", "Set test_user to an enabled user"
-        )
-    if not ({user.id} | groups) & {entry.principal_id for entry in access}:
-        raise StepBlocked(f"{user.display_name} is not assigned to the sign-in application", "Set test_user to an assigned user")
+    user = fit_in_entra(user, groups, access, settings)
     if not profiles:
         raise StepBlocked(
             f"{user.display_name} ({user.mail or 'no mail address'}) has no user in Auth0 on this connection",
@@ -123,7 +114,25 @@ def _fit_for_testing(
     return user, profiles[0]
 
 
-def _judge(answer: Response) -> dict[str, str]:
+def fit_in_entra(
+    user: EntraUser | None, groups: frozenset[str], access: tuple[AppRoleAssignment, ...], settings: TenantSettings
+) -> EntraUser:
+    """Return the test user. Raises `StepBlocked` when they are unknown, disabled or not assigned."""
+    if user is None:
+        raise StepBlocked(
+            f"Entra knows no user {settings.test_user}", "Set test_user to the user principal name of an assigned user"
+        )
+    if not user.is_enabled:
+        raise StepBlocked(
+            f"{user.display_name} is disabled in Entra and would be blocked in Auth0", "Set test_user to an enabled user"
+        )
+    if not ({user.id} | groups) & {entry.principal_id for entry in access}:
+        raise StepBlocked(f"{user.display_name} is not assigned to the sign-in application", "Set test_user to an assigned user")
+    return user
+
+
+def judge(answer: Response) -> dict[str, str]:
+    """Return nothing for a good verdict of provision on demand. Raises `VerificationFailed` for another."""
     verdict = parse_verdict(answer.body)
     if not verdict.is_good:
         hint = "the user is not in Auth0 and creating is off" if "nomatch" in verdict.code.lower() else verdict.message
@@ -185,11 +194,11 @@ def turn_provisioning_on(
         return
     if census is not None:
         yield Finding(f"{census}.")
-        _refuse_harm(census, settings)
+        refuse_harm(census, settings)
     diff = Diff("provisioning job", "Provisioning Status", "Off", "On")
     if job is None or not principals or schema is None or scim is None:
         raise StepWaits("3.4", "The provisioning job", (diff,))
-    conditions: dict[str, Callable[[], bool]] = {
+    conditions: Conditions = {
         "the connection is Microsoft Azure AD and its options are readable (0.1)": lambda: (
             connection.strategy == WAAD and bool(connection.options)
         ),
@@ -202,6 +211,27 @@ def turn_provisioning_on(
         "a token has exactly the three scopes and was used (2.3)": lambda: any(
             is_exact(t) and t.last_used_at for t in tokens or ()
         ),
+        **entra_conditions(principals, saved, schema, access, assigned, endpoint_url, other_claim, settings),
+        "the test user is linked and not blocked (4.2)": lambda: _is_linked(user, profiles, scim),
+    }
+    yield started(diff, job, principals[0], conditions)
+
+
+Conditions = dict[str, Callable[[], bool]]
+
+
+def entra_conditions(
+    principals: tuple[ServicePrincipal, ...],
+    saved: SavedCredentials,
+    schema: SynchronizationSchema,
+    access: tuple[AppRoleAssignment, ...],
+    assigned: tuple[AppRoleAssignment, ...],
+    endpoint_url: str,
+    other_claim: str,
+    settings: TenantSettings,
+) -> Conditions:
+    """Return what must hold in Entra before the start: by words, what tells whether it does."""
+    return {
         "there is one enterprise application of the name, and no other run is at work on it (3.2)": lambda: (
             len(principals) == 1 and not other_claim
         ),
@@ -218,22 +248,24 @@ def turn_provisioning_on(
             and row.precedence == WORK_EMAIL_PRECEDENCE
             and any(other.precedence == 1 for other in schema.rows())
         ),
-        "the test user is linked and not blocked (4.2)": lambda: _is_linked(user, profiles, scim),
     }
+
+
+def started(diff: Diff, job: SynchronizationJob, principal: ServicePrincipal, conditions: Conditions) -> Change:
+    """Return the start of the job. Raises `StepWaits` that names the conditions that do not hold."""
     open_conditions = [name for name, holds in conditions.items() if not holds()]
     if open_conditions:
         raise StepWaits("4.2", f"What must hold before starting ({'; '.join(open_conditions)})", (diff,))
-    undo = {"kind": "start", "service_principal": principals[0].id, "job": job.id}
-    yield Change(
+    return Change(
         diff.on,
         (diff,),
-        graph.start_job(principals[0].id, job.id),
-        rehearsal=graph.validate_credentials(principals[0].id, job.id),  # with what is saved: a token may have been deleted since
-        undo=undo,
+        graph.start_job(principal.id, job.id),
+        rehearsal=graph.validate_credentials(principal.id, job.id),  # with what is saved: a token may have been deleted since
+        undo={"kind": "start", "service_principal": principal.id, "job": job.id},
     )
 
 
-def _refuse_harm(census: Census, settings: TenantSettings) -> None:
+def refuse_harm(census: Census, settings: TenantSettings) -> None:
     """Raise `StepBlocked` when the first cycle would lock people out, or could change the wrong ones."""
     if len(census.would_be_blocked) > settings.blocked_users_limit:
         raise StepBlocked(

@@ -482,25 +482,42 @@ def list_clients(world: World, call: Call) -> Answer:
     return _paged(call, "clients", found, 50)
 
 
-@needs("GET", "/api/v2/logs", "read:logs", query=("q", "search", "from", "take", "page", "per_page", "include_totals"))
-def list_logs(world: World, call: Call) -> Answer:
-    """Answer log rows: newest first with `q` or `search` (type and connection_id terms), or oldest first after `from`.
+_LOG_QUERY = ("q", "search", "from", "take", "page", "per_page", "sort", "include_totals")
+_SORTABLE = (
+    "date|connection|client_id|client_name|ip|user_id|user_name|description|user_agent|type|details|strategy|strategy_type"
+)
+_LOG_LIMIT = 1000
 
-    A checkpoint read ignores the query (docs-v2, retrieve-log-events-using-mgmt-api).
+
+def _log_value(row: Document, name: str) -> Any:
+    return row["type"] if name == "type" else row["details"].get("connection_id")
+
+
+@needs("GET", "/api/v2/logs", "read:logs", "read:logs_users", query=_LOG_QUERY)
+def list_logs(world: World, call: Call) -> Answer:
+    """Answer log rows: newest first with `q` or `search`, or oldest first after `from`.
+
+    A query is `field:value` terms joined by OR, groups of these by AND (log-search-query-syntax page); only type and
+    connection_id are known here. A search ends at 1,000 rows; a checkpoint read ignores the query (docs-v2,
+    retrieve-log-events-using-mgmt-api). `sort` takes the names that the API description lists; only date is known here.
     """
     if (after := call.argument("from")) is not None:
         rows = world.auth0.logs
         start = next((n for n, row in enumerate(rows, start=1) if row["log_id"] == after), 0)
         return Answer(200, copy.deepcopy(rows[start : start + int(call.argument("take") or 50)]))
-    found = list(reversed(world.auth0.logs))
-    for term in (call.argument("q") or call.argument("search") or "").split(" AND "):
-        name, _, value = term.partition(":")
-        if name.strip() == "type":
-            found = [row for row in found if row["type"] == value.strip('"')]
-        elif name.strip() == "connection_id":
-            found = [row for row in found if row["details"].get("connection_id") == value.strip('"')]
-        elif term:
+    order = call.argument("sort") or "date:-1"
+    if not re.fullmatch(rf"({_SORTABLE}):(1|-1)", order):
+        about = f"Query validation error: 'String does not match pattern: {order}' on property sort."
+        return error(400, about, "invalid_query_string")
+    if not order.startswith("date:"):
+        return error(400, "The sandbox sorts log rows by date only", "invalid_query_string")
+    found = list(world.auth0.logs) if order == "date:1" else list(reversed(world.auth0.logs))
+    for group in filter(None, (call.argument("q") or call.argument("search") or "").split(" AND ")):
+        terms = [term.strip().partition(":")[::2] for term in group.strip("() ").split(" OR ")]
+        if any(name not in ("type", "connection_id") for name, _ in terms):
             return error(400, "The sandbox knows only type and connection_id in log queries", "invalid_query_string")
+        found = [row for row in found if any(_log_value(row, name) == value.strip('"') for name, value in terms)]
+    found = found[:_LOG_LIMIT]
     if call.argument("take") is not None:
         return Answer(200, copy.deepcopy(found[: int(call.argument("take") or 50)]))
     return _paged(call, "logs", copy.deepcopy(found), 50)

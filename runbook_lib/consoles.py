@@ -38,6 +38,11 @@ def application_link(cloud: Cloud, principal: ServicePrincipal, blade: str) -> L
     return Link("Open in Entra", f"{cloud.portal}/{where}")
 
 
+def applications_link(cloud: Cloud) -> Link:
+    """Return the link to the list of enterprise applications, where new ones are made."""
+    return Link("Open in Entra", f"{cloud.portal}/#view/Microsoft_AAD_IAM/StartboardApplicationsMenuBlade/~/AppAppsPreview")
+
+
 def registration_link(cloud: Cloud, app_id: str, blade: str = "Overview") -> Link:
     """Return the link to a blade of an app registration; `CallAnAPI` is API permissions."""
     return Link(
@@ -57,5 +62,5 @@ def console_link(
     if number in ("0.2", "3.1"):
         return registration_link(cloud, oidc.app_id) if oidc else None
     if scim is None:
-        return Link("Open in Entra", f"{cloud.portal}/#view/Microsoft_AAD_IAM/StartboardApplicationsMenuBlade/~/AppAppsPreview")
+        return applications_link(cloud)
     return application_link(cloud, scim, {"3.2": "Overview", "3.3": "Users"}.get(number, "Provisioning"))
