@@ -117,7 +117,7 @@ class Evidence:
         if not self.used or not (self.linked() or changes):
             return Seen(False, "Auth0 has the test user; SCIM has not updated them yet.")
         what = ["their external id is set"] * bool(self.linked())
-        what += [f"the log has a change by SCIM, last {_day(changes[0].date)}"] * bool(changes)
+        what += [f"the log has a change by SCIM, last {_day(entry.date)}" for entry in changes[:1]]
         return Seen(True, f"Verified from Auth0: the test user was updated by SCIM ({'; '.join(what)}) and is not blocked.")
 
     def cycles(self) -> Seen:

@@ -1,11 +1,19 @@
-"""What leaves a notebook's kernel: outputs, tracebacks, replies and widget messages, all of them without secrets."""
+"""What leaves a notebook's kernel: outputs, tracebacks, replies and widget messages, all of them without secrets.
+
+With one exception, which a person asks for: a SCIM token that has to be handed over is shown once (`ticket_for`).
+"""
 
 from __future__ import annotations
 
+import secrets
+import threading
 from collections.abc import Callable
 from typing import Any
 
-from runbook_lib.secret import guard_process, scrubber
+from runbook_lib.secret import Secret, guard_process, scrubber
+
+_tickets: dict[str, Secret] = {}
+_lock = threading.Lock()
 
 
 def guard_kernel() -> None:
@@ -27,6 +35,33 @@ def guard_kernel() -> None:
     shell.history_manager.enabled = False  # our own kernels start without; this one may be somebody else's
 
 
+def ticket_for(secret: Secret) -> str:
+    """Return a text that stands for a secret in one message to a widget, `{"secret": ticket, …}`, and only until it is sent.
+
+    Nothing in this process holds the secret's text until that message is serialised: no widget's state, no output, no log. The
+    ticket is good once, in that place of such a message; anywhere else it stays what it is, a text without meaning.
+    """
+    ticket = secrets.token_urlsafe(24)
+    with _lock:
+        _tickets[ticket] = secret
+    return ticket
+
+
+def _redeemed(part: Any) -> Any:
+    """Return a message's content, the secret in place of its ticket when it is a widget's custom message that holds one."""
+    match part:
+        case {"comm_id": str(), "data": {"method": "custom", "content": {"secret": str(ticket), **content}, **data}}:
+            with _lock:
+                secret = _tickets.pop(ticket, None)
+        case _:
+            return part
+    return (
+        part
+        if secret is None
+        else {**part, "data": {**data, "method": "custom", "content": {**content, "secret": secret.reveal()}}}
+    )
+
+
 class _CleanMessages:
     """Serialises parts of messages, each text in them scrubbed.
 
@@ -37,4 +72,4 @@ class _CleanMessages:
         self._pack, self._unpack = pack, unpack
 
     def __call__(self, part: Any) -> bytes:
-        return self._pack(scrubber.scrub_json(self._unpack(self._pack(part))))
+        return self._pack(_redeemed(scrubber.scrub_json(self._unpack(self._pack(part)))))

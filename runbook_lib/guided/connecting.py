@@ -35,6 +35,7 @@ METHODS = {
     "secret": "Client secret of an app registration",
     "certificate": "Certificate of an app registration",
     "token": "A Graph token that I paste",
+    "handover": "Nobody: the customer's administrator does the Entra part",
 }
 
 
@@ -133,11 +134,12 @@ class Connecting:
         given["auth0_client_secret"] = "memory:auth0_client_secret"  # noqa: S105 - where it is, not what it is
         given["entra_client_secret"] = {
             "device": "",
+            "handover": "",
             "certificate": f"file:{self.values.get('entra_certificate', '')}",
         }.get(self.entra_method, "memory:entra_client_secret")
         if self.auth0_method == "token":
             given["auth0_client_id"] = ""
-        if self.entra_method == "token":
+        if self.entra_method in ("token", "handover"):
             given["entra_client_id"] = ""
         elif not given.get("entra_client_id"):
             given["entra_client_id"] = "00000000-0000-0000-0000-000000000000"
@@ -264,11 +266,15 @@ class Connecting:
     def is_ready(self) -> bool:
         """Whether everything is known that a plan needs."""
         is_older = self.chosen is not None and self.chosen.verdict.kind != "newer"
+        if self.entra_method == "handover":
+            return bool(self.auth0 and is_older and self.values.get("test_user") and not self.wrong)
         return bool(self.auth0 and self.entra and is_older and self.person and self.oidc and not self.wrong)
 
     def finish(self) -> View:
         """Return the view of the tenant, signed in on both sides."""
         settings = TenantSettings.from_parameters(self._parameters())
+        if self.entra_method == "handover":
+            self._graph, self._sign_ins["entra"] = entra_side(settings, **_watched())
         if self._management is None or self._graph is None:
             raise ValueError("not signed in yet")
         cloud = settings.find_cloud()

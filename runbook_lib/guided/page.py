@@ -16,6 +16,7 @@ from runbook_lib.engine import StepResult
 from runbook_lib.errors import RunbookError
 from runbook_lib.facts import View
 from runbook_lib.guided.connecting import METHODS, Connecting, SignedIn
+from runbook_lib.guided.handover import extra, make_token
 from runbook_lib.guided.worker import Ticking, Worker
 from runbook_lib.http import Deadline
 from runbook_lib.report import ICONS, write_private
@@ -261,6 +262,8 @@ class GuidedSession:
             self._worker.do(lambda: self._accept(value))
         elif event == "look":
             self._worker.do(lambda: self._look(value))
+        elif event == "make-token":
+            self._worker.do(self._make_token)
 
     def _result(self, number: str) -> StepResult | None:
         return self._session.engine.results.get(number) if self._session else None
@@ -335,6 +338,20 @@ class GuidedSession:
         held = next(result.step for result in self._session.engine.results.values() if result.hazard == hazard)
         view.settings = view.settings.model_copy(update={"accept": (*view.settings.accept, hazard)})
         self._press([held])
+
+    def _make_token(self) -> None:
+        """Make the token that is handed over, and show it once."""
+        if self._session is None:
+            return
+        self._busy["2.2"] = "Making the token."
+        self._draw_card("2.2")
+        try:
+            result = make_token(self._session, self._cards["2.2"])
+        finally:
+            self._busy.pop("2.2", None)
+        if result.status == "HANDOVER":
+            self._plan_all()
+        self._draw_all()  # what stopped it stays to be read
 
     def _look(self, number: str) -> None:
         if self._session is None:
@@ -462,7 +479,7 @@ class GuidedSession:
             busy=self._busy.get(number, ""),
             can_apply=self._can_apply(number),
             link=self._links.get(number),
-            extra="",
+            extra=extra(self._session, result),
         )
 
     def _draw_section(self, number: str) -> None:

@@ -16,6 +16,7 @@ function fieldsOf(scope, withSecrets) {
 
 // Makes `old` look like `fresh` and keeps what the person is at: focus, text being typed, opened details.
 function morph(old, fresh) {
+  if (old.hasAttribute("data-reveal")) return; // what it shows is in no HTML that Python makes
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && name !== "open") {
       old.removeAttribute(name);

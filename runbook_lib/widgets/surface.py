@@ -17,7 +17,8 @@ import traitlets
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from runbook_lib.secret import scrubber
+from runbook_lib.kernel import ticket_for
+from runbook_lib.secret import Secret, scrubber
 from runbook_lib.visible import visible
 
 Fields = Mapping[str, str]
@@ -52,6 +53,10 @@ class Surface(anywidget.AnyWidget):
     def jump_to(self, anchor: str) -> None:
         """Bring an element of the page into view."""
         self.send({"jump": anchor})
+
+    def show_once(self, secret: Secret, *, label: str, seconds: int) -> None:
+        """Show a secret beside a copy button until it is hidden, or for so many seconds. It is in no state of this widget."""
+        self.send({"secret": ticket_for(secret), "label": label, "seconds": seconds})
 
     def _heard(self, _widget: Any, message: Any, _buffers: Any) -> None:
         if self._on_event is None or not isinstance(message, dict):

@@ -134,7 +134,12 @@ def test_yaml_values_stay_as_written(tmp_path):
         ([row(auth0_client_secret="Zx9-very-secret")], HEADER, "row 2, column auth0_client_secret", "not a reference"),
         ([row(entra_client_secret="env:MISSING")], HEADER, "row 2, column entra_client_secret", "env:MISSING"),
         ([row(auth0_client_secret="file:missing")], HEADER, "row 2, column auth0_client_secret", "cannot be read"),
-        ([row(entra_client_id="", entra_client_secret="")], HEADER, "row 2, column entra_client_id", "how to sign in"),
+        (
+            [row(entra_client_id="", entra_client_secret="", auth0_client_id="", auth0_client_secret="")],
+            HEADER,
+            "row 2, column auth0",
+            "one side",
+        ),
         ([row(name="a\x00b")], HEADER, "", "NUL"),
     ],
 )

@@ -1,0 +1,37 @@
+"""The page where a side belongs to somebody else: what they do, on each card, and the token that is made and shown once."""
+
+from __future__ import annotations
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+
+from runbook_lib.engine import StepResult
+from runbook_lib.session import Session
+from runbook_lib.visible import visible
+from runbook_lib.widgets.surface import Surface
+
+SHOWN_S = 300  # then it is gone from the page, copied or not
+_TEMPLATES = Environment(
+    loader=PackageLoader("runbook_lib", "templates/page"),
+    autoescape=select_autoescape(default=True),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+)
+
+
+def extra(session: Session | None, result: StepResult | None) -> Markup:
+    """Return what the card of a step shows more, where its side is handed over; nothing elsewhere."""
+    if session is None or result is None or session.settings.handed_over is None:
+        return Markup("")
+    makes_token = session.settings.handed_over == "entra" and result.step == "2.2" and result.status not in ("BLOCKED", "FAILED")
+    page = _TEMPLATES.get_template("handover.html.j2").render(result=result, makes_token=makes_token)
+    return Markup(page)  # noqa: S704 - a template that escapes
+
+
+def make_token(session: Session, card: Surface) -> StepResult:
+    """Make a token by the session's writer and show it on its card, once. Raises `TenantBusy`."""
+    result, token = session.make_token()
+    if token is not None:
+        card.show_once(token, label="SCIM token, shown once", seconds=SHOWN_S)
+    return result
