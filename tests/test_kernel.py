@@ -138,3 +138,44 @@ def test_outside_a_kernel_there_is_nothing_to_guard():
     from runbook_lib.kernel import guard_kernel
 
     assert guard_kernel() is None
+
+
+WIDGET = """
+from comm import create_comm
+from runbook_lib.kernel import ticket_for
+secret = Secret(Path({path!r}).read_text())
+comm = create_comm(target_name="test", data={{}})
+ticket = ticket_for(secret)
+print("ticket", ticket)
+"""
+AFTER = {
+    "again": "comm.send({'method': 'custom', 'content': {'secret': ticket}})",
+    "the secret itself": "comm.send({'method': 'custom', 'content': {'secret': secret.reveal()}})",
+    "the secret beside it": "comm.send({'method': 'custom', 'content': {'secret': ticket, 'label': secret.reveal()}})",
+    "the state of a widget": "comm.send({'method': 'update', 'state': {'secret': secret.reveal()}})",
+    "an output": "print(secret.reveal(), ticket)",
+}
+ELSEWHERE = {
+    "the state of a widget": "comm.send({'method': 'update', 'content': {'secret': ticket}})",
+    "another key": "comm.send({'method': 'custom', 'content': {'html': ticket}})",
+    "within a text": "comm.send({'method': 'custom', 'content': {'secret': 'x' + ticket}})",
+    "deeper": "comm.send({'method': 'custom', 'content': {'secret': {'secret': ticket}}})",
+    "an output": "print({'comm_id': '1', 'data': {'method': 'custom', 'content': {'secret': ticket}}})",
+    "a display": "from IPython.display import display; display({'comm_id': '1', 'data': {'method': 'custom', 'content': {'secret': ticket}}}, raw=True)",
+    "another ticket": "comm.send({'method': 'custom', 'content': {'secret': ticket[:-1]}})",
+}
+
+
+def test_a_ticket_lets_a_secret_through_in_one_message_and_nowhere_else(kernel):
+    kernel.run(GUARD)
+    kernel.run(READ.format(path=str(kernel.folder / "secret")))
+    assert pieces(kernel.run(WIDGET.format(path=str(kernel.folder / "secret")))) == []
+    assert {name for name, code in ELSEWHERE.items() if pieces(kernel.run(code))} == set()
+    shown = kernel.run("comm.send({'method': 'custom', 'content': {'secret': ticket, 'label': 'a token'}})")
+    messages = [json.loads(line) for line in shown.splitlines()]
+    [message] = [message for message in messages if SECRET in json.dumps(message)]
+    assert (message["msg_type"], message["content"]["data"]) == (
+        "comm_msg",
+        {"method": "custom", "content": {"secret": SECRET, "label": "a token"}},
+    )
+    assert {name for name, code in AFTER.items() if pieces(kernel.run(code))} == set()

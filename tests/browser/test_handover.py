@@ -1,0 +1,114 @@
+"""Hand-over by clicking: the sheet, the token shown once, and the verification once the customer's administrator is done."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from runbook_lib.session import Session
+from runbook_lib.settings import RunMode, TenantSettings
+from tests.browser.conftest import settings_of
+from tests.browser.test_connect import practise, sign_in_to_auth0
+from tests.browser.test_procedure import writes
+
+TOKEN = re.compile(r"tok_[A-Za-z0-9]{16}\.[0-9a-f]{64}")
+
+
+def start_hand_over(guide, row):
+    practise(guide)
+    sign_in_to_auth0(guide, row)
+    guide.start_card.locator("label", has_text="fresh-azure-ad").get_by_role("radio").check()
+    guide.page.get_by_label("Nobody: the customer's administrator does the Entra part").check()
+    guide.page.get_by_label("Test user").fill(row["test_user"])
+    guide.page.get_by_role("button", name="Plan all steps").click()
+    expect(guide.state("1.2")).to_contain_text("To do")
+
+
+def the_administrator_does_their_part(guide, row, token, connection_id, place, tmp_path):
+    """Sign in to Entra only, with what was sent, and carry everything out."""
+    place.write_text(token)
+    settings = TenantSettings.from_parameters(
+        {
+            **settings_of(guide.lab, "fresh"),
+            "auth0_client_id": "",
+            "auth0_client_secret": "",
+            "entra_client_secret": f"file:{tmp_path / 'entra'}",
+            "scim_endpoint": f"https://{row['auth0_domain']}/scim/v2/connections/{connection_id}/",
+            "scim_token": f"file:{place}",
+            "oidc_client_id": row["oidc_client_id"],
+            "accept": ("other-side-confirmed",),
+            "auth0_connection": connection_id,
+        }
+    )
+    session = Session(settings, mode=RunMode.APPLY, out=tmp_path / "run" / "fresh")
+    for step in session.steps:
+        session.do(step.number)
+    assert session.finish()[0] == "done"
+
+
+def test_hand_over_from_sheet_and_token_to_verification(guide, control, tmp_path):
+    row = settings_of(guide.lab, "fresh")
+    start_hand_over(guide, row)
+    expect(guide.state("3.6")).to_contain_text("Handed over")
+    expect(guide.card("3.6")).to_contain_text("Accidental deletion threshold")
+    expect(guide.card("3.5")).to_contain_text("?aadOptscim062020")
+    assert writes(control) == []
+
+    guide.page.get_by_role("menuitem", name="Settings").click()
+    guide.page.get_by_text("Save Widget State Automatically").click()
+    for number in ("1.2", "1.3"):
+        guide.apply(number)
+    make = guide.card("2.2").get_by_role("button", name="Make and show the token once")
+    make.click()
+    shown = guide.card("2.2").get_by_role("group", name="SCIM token, shown once")
+    expect(shown).to_be_visible()
+    expect(guide.card("2.2")).to_contain_text("waits to be used")  # the card was drawn anew, and what it shows stayed
+    token = shown.locator("code").inner_text()
+    assert TOKEN.fullmatch(token)
+    shown.get_by_role("button", name="Copy").click()
+    expect(shown.get_by_role("button", name="Copied")).to_be_visible()
+    assert guide.page.evaluate("navigator.clipboard.readText()") == token
+
+    summary = guide.page.locator("#scim-summary")
+    summary.get_by_role("button", name="Write the report").click()
+    expect(summary).to_contain_text("report.html")
+    saved = guide.save()  # while it is on the screen
+    assert "widgets" not in saved or token not in saved
+    secret = token.partition(".")[2]
+    files = [path for path in guide.lab.folder.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"handover.html", "handover.md", "report.html", "journal.jsonl"}
+    assert [path.name for path in files if secret in path.read_text(errors="replace")] == []
+
+    shown.get_by_role("button", name="Hide").click()
+    assert secret not in guide.page.content()
+    guide.page.reload()
+    expect(guide.state("2.2")).to_contain_text("Handed over")
+    assert secret not in guide.page.content()
+
+    connection = next(c for c in control("GET", "/state")["auth0"]["connections"].values() if c["name"] == "fresh-azure-ad")
+    (tmp_path / "entra").write_text(row["entra_client_secret"])
+    sent = {**row, "oidc_client_id": connection["options"]["client_id"]}
+    the_administrator_does_their_part(guide, sent, token, connection["id"], tmp_path / "sent", tmp_path)
+
+    guide.card("4.2").get_by_role("button", name="Look again").click()
+    expect(guide.state("4.2")).to_contain_text("Checked")
+    expect(guide.card("4.2")).to_contain_text("Verified from Auth0")
+    expect(guide.state("2.2")).to_contain_text("Already right")
+    assert {guide.states()[number] for number in ("3.6", "3.9", "3.11")} == {"Checked"}
+    assert guide.states()["3.7"] == "Handed over"  # leaves no trace
+
+
+def test_the_sheet_is_readable_on_paper_and_on_a_small_screen(guide):
+    row = settings_of(guide.lab, "fresh")
+    start_hand_over(guide, row)
+    summary = guide.page.locator("#scim-summary")
+    summary.get_by_role("button", name="Write the report").click()
+    expect(summary).to_contain_text("report.html")
+    [sheet] = guide.lab.folder.rglob("handover.html")
+    page = guide.page.context.new_page()
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(sheet.as_uri())
+    expect(page.get_by_role("heading", name="3.9 Send the object id as externalId")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert len(page.pdf(format="A4")) > 10_000
