@@ -17,8 +17,8 @@ from runbook_lib import __version__
 from runbook_lib.secret import guard_process, scrubber
 from runbook_lib.visible import visible
 
-EPILOG = """Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing sent; 3 blocked; 4 changes pending;
-5 another run holds a tenant; 130/143 interrupted."""
+EPILOG = """Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing sent; 3 blocked; 4 changes pending,
+or a hand-over waits for somebody else; 5 another run holds a tenant; 130/143 interrupted."""
 
 
 @click.group(epilog=EPILOG)

@@ -27,7 +27,7 @@ from runbook_lib.clients.sign_in import (
     SignIn,
 )
 from runbook_lib.engine import Engine, StepResult, result_row
-from runbook_lib.errors import JournalFailed, SettingsError
+from runbook_lib.errors import JournalFailed, SettingsError, StepBlocked
 from runbook_lib.facts import Memory, View
 from runbook_lib.http import Deadline, Limit, Pace, Service, SignInSession, open_session
 from runbook_lib.journal import Journal, past_of
@@ -150,8 +150,10 @@ class Session:
     def make_token(self) -> tuple[StepResult, Secret | None]:
         """Make a SCIM token because a person asked to see it; return the result and the token, None when none was made.
 
-        The caller shows it once; from then on nothing here has it. For hand-over only. Raises `TenantBusy`.
+        The caller shows it once; from then on nothing here has it. Raises `TenantBusy`, `StepBlocked` where nothing is handed over.
         """
+        if self.settings.handed_over != "entra":
+            raise StepBlocked("Entra is signed in to here, and step 3.6 hands the token over", "Carry out step 3.6")
         memory = self.view.memory
         memory.asks_for_token = True
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runbook_lib.errors import SettingsError
 from runbook_lib.consoles import console_link
+from runbook_lib.errors import SettingsError
 from runbook_lib.http import Deadline
 from runbook_lib.models import Connection, ServicePrincipal, generation
 from runbook_lib.session import Machine, auth0_side

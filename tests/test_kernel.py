@@ -155,13 +155,14 @@ AFTER = {
     "the state of a widget": "comm.send({'method': 'update', 'state': {'secret': secret.reveal()}})",
     "an output": "print(secret.reveal(), ticket)",
 }
+ALIKE = "{'comm_id': '1', 'data': {'method': 'custom', 'content': {'secret': ticket}}}"
 ELSEWHERE = {
     "the state of a widget": "comm.send({'method': 'update', 'content': {'secret': ticket}})",
     "another key": "comm.send({'method': 'custom', 'content': {'html': ticket}})",
     "within a text": "comm.send({'method': 'custom', 'content': {'secret': 'x' + ticket}})",
     "deeper": "comm.send({'method': 'custom', 'content': {'secret': {'secret': ticket}}})",
-    "an output": "print({'comm_id': '1', 'data': {'method': 'custom', 'content': {'secret': ticket}}})",
-    "a display": "from IPython.display import display; display({'comm_id': '1', 'data': {'method': 'custom', 'content': {'secret': ticket}}}, raw=True)",
+    "an output": f"print({ALIKE})",
+    "a display": f"from IPython.display import display; display({ALIKE}, raw=True)",
     "another ticket": "comm.send({'method': 'custom', 'content': {'secret': ticket[:-1]}})",
 }
 
@@ -179,3 +180,14 @@ def test_a_ticket_lets_a_secret_through_in_one_message_and_nowhere_else(kernel):
         {"method": "custom", "content": {"secret": SECRET, "label": "a token"}},
     )
     assert {name for name, code in AFTER.items() if pieces(kernel.run(code))} == set()
+
+
+def test_what_a_piece_of_the_page_shows_once_is_in_no_state_of_it(kernel):
+    kernel.run(GUARD)
+    kernel.run(READ.format(path=str(kernel.folder / "secret")))
+    kernel.run("from runbook_lib.widgets.surface import Surface; surface = Surface('words'); surface")
+    shown = kernel.run("surface.show_once(Secret(value), label='a token', seconds=5)")
+    [message] = [json.loads(line) for line in shown.splitlines() if SECRET in line]
+    assert message["content"]["data"]["content"] == {"secret": SECRET, "label": "a token", "seconds": 5}
+    later = kernel.run("surface.send_state(); import ipywidgets; ipywidgets.Widget.get_manager_state()")
+    assert ("surface" in later or "anywidget" in later, pieces(later)) == (True, [])

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from runbook_lib.engine import StepResult
 from runbook_lib.session import Session
+from runbook_lib.settings import TenantSettings
 from runbook_lib.visible import visible
 from runbook_lib.widgets.surface import Surface
 
@@ -20,7 +21,13 @@ _TEMPLATES = Environment(
 )
 
 
-def extra(session: Session | None, result: StepResult | None) -> Markup:
+def with_hand_over(demos: tuple[TenantSettings, ...]) -> tuple[TenantSettings, ...]:
+    """Return the demo tenants and one more: `fresh`, as it is where nobody signs in to Entra."""
+    nobody = {"name": "hand-over", "entra_client_id": "", "entra_client_secret": ""}
+    return (*demos, *(tenant.model_copy(update=nobody) for tenant in demos if tenant.name == "fresh"))
+
+
+def beside_card(session: Session | None, result: StepResult | None) -> Markup:
     """Return what the card of a step shows more, where its side is handed over; nothing elsewhere."""
     if session is None or result is None or session.settings.handed_over is None:
         return Markup("")

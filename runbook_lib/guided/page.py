@@ -16,7 +16,7 @@ from runbook_lib.engine import StepResult
 from runbook_lib.errors import RunbookError
 from runbook_lib.facts import View
 from runbook_lib.guided.connecting import METHODS, Connecting, SignedIn
-from runbook_lib.guided.handover import extra, make_token
+from runbook_lib.guided.handover import beside_card, make_token, with_hand_over
 from runbook_lib.guided.worker import Ticking, Worker
 from runbook_lib.http import Deadline
 from runbook_lib.report import ICONS, write_private
@@ -55,6 +55,7 @@ DEMOS = {
     "token-limit": "Refused: two SCIM tokens already.",
     "no-options-scope": "Refused: the sign-in may not read the options.",
     "many-assignments": "Three pages of people.",
+    "hand-over": "Entra is somebody else's: what they do there, and a token that is shown once.",
 }
 SHORT = {
     "0.1": "Connection type",
@@ -204,7 +205,7 @@ class GuidedSession:
         self._close()
 
         def work() -> None:
-            settings = next(tenant for tenant in self._demos() if tenant.name == self._demo)
+            settings = next(tenant for tenant in with_hand_over(self._demos()) if tenant.name == self._demo)
             self._connecting.sandbox = settings.cloud
             self._open(settings, open_view(settings, deadline=Deadline(math.inf)))
 
@@ -371,7 +372,12 @@ class GuidedSession:
             return None
         try:
             connection = view.read(facts.connection)
-            principals = (view.read(facts.oidc_service_principal), view.read(facts.enterprise_application))
+            is_signed_in = view.settings.handed_over is None  # to Entra as well, where these are
+            principals = (
+                (view.read(facts.oidc_service_principal), view.read(facts.enterprise_application))
+                if is_signed_in
+                else (None, None)
+            )
         except RunbookError:
             return None  # the card says why already
         return console_link(number, view.cloud, view.settings.auth0_domain, connection.id, *principals)
@@ -479,7 +485,7 @@ class GuidedSession:
             busy=self._busy.get(number, ""),
             can_apply=self._can_apply(number),
             link=self._links.get(number),
-            extra=extra(self._session, result),
+            extra=beside_card(self._session, result),
         )
 
     def _draw_section(self, number: str) -> None:
@@ -530,6 +536,7 @@ def _lead(result: StepResult) -> str:
         "CHANGED": "Written, and read back.",
         "PASSED": "As it should be.",
         "SKIPPED": "Not done.",
+        "HANDOVER": "For whom the other side belongs to.",
     }
     return result.reason or usual.get(result.status, "")
 

@@ -1,0 +1,66 @@
+"""Hand-over and its mirror from the command line: a tenants file in, exit code, sheet and summary out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.notebooks.test_notebook import command_line
+
+
+@pytest.fixture
+def tenants_file(sandbox, tmp_path):
+    """Write a YAML tenants file of `fresh`, with changes."""
+    with Path(sandbox.ready["tenants_file"]).open(newline="") as handle:
+        [fresh] = [row for row in csv.DictReader(handle) if row["name"] == "fresh"]
+
+    def write(**changes):
+        path = tmp_path / "tenants.yaml"
+        path.write_text(yaml.safe_dump([{**fresh, **changes}]))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("side", ["entra", "auth0"])
+def test_a_hand_over_waits_with_exit_code_4_and_a_sheet(side, sandbox, tenants_file, tmp_path):
+    path = tenants_file(**{f"{side}_client_id": "", f"{side}_client_secret": ""})
+    result = command_line("run", path, "--mode", "apply", "--out", tmp_path / "out")
+    assert result.returncode == 4, result.stderr
+    [run] = (tmp_path / "out").iterdir()
+    assert {"handover.html", "handover.md", "report.html"} <= {entry.name for entry in (run / "fresh").iterdir()}
+    [tenant] = json.loads((run / "summary.json").read_text())
+    assert (tenant["status"], "handover.html" in tenant["about"]) == ("handover", True)
+    page = (run / "summary.html").read_text()
+    assert '<a href="fresh/handover.html">hand-over</a>' in page
+    assert "Send handover.html to the administrator" in page or "Make and show the token once" in page
+    assert 'failures="0"' in (run / "junit.xml").read_text()
+    assert command_line("report", run).returncode == 4
+
+    secrets = [text for text in sandbox.world.secrets() if text]
+    everything = "\n".join([result.stdout, result.stderr, *(p.read_text() for p in run.rglob("*") if p.is_file())])
+    assert [text for text in secrets if text in everything] == []
+
+
+def test_a_bad_mirror_is_refused_before_anything_is_sent(sandbox, tenants_file, tmp_path):
+    before = len(sandbox.simulation.history)
+    path = tenants_file(
+        auth0_client_id="", auth0_client_secret="", scim_endpoint="https://evil.example/scim/v2/connections/con_A"
+    )
+    result = command_line("run", path, "--mode", "apply", "--out", tmp_path / "out")
+    assert (result.returncode, len(sandbox.simulation.history)) == (2, before)
+    assert "scim_endpoint" in result.stderr
+
+
+def test_a_scim_token_that_is_not_there_is_refused_before_anything_is_sent(sandbox, tenants_file, tmp_path):
+    before = len(sandbox.simulation.history)
+    endpoint = f"https://{sandbox.world.auth0.domain}/scim/v2/connections/con_AbCdEfGh12345678"
+    client_id = "00000000-0000-4000-8000-00000000000a"
+    changes = {"auth0_client_id": "", "auth0_client_secret": "", "scim_endpoint": endpoint, "oidc_client_id": client_id}
+    result = command_line("run", tenants_file(**changes, scim_token="file:nowhere"), "--out", tmp_path / "out")
+    assert (result.returncode, len(sandbox.simulation.history)) == (2, before)
+    assert "column scim_token" in result.stderr
