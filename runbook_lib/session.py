@@ -100,7 +100,8 @@ class Session:
         # What earlier runs of this tenant left: only tokens that one of them made may ever be deleted.
         journals = sorted(self.out.parent.parent.glob(f"*/{self.out.name}/journal.jsonl"))
         self.view.memory = Memory.of(past_of(journals, settings.auth0_domain, settings.auth0_connection))
-        _bring_token(self.view.memory, settings)
+        if not self._is_undo:
+            _bring_token(self.view.memory, settings)
         self.view.run = f"{re.sub(r'[^A-Za-z0-9_-]', '-', self.out.parent.name) or 'run'}@{machine.name}"
         self.engine = Engine(
             self.view,
@@ -150,7 +151,7 @@ class Session:
     def make_token(self) -> tuple[StepResult, Secret | None]:
         """Make a SCIM token because a person asked to see it; return the result and the token, None when none was made.
 
-        The caller shows it once; from then on nothing here has it. Raises `TenantBusy`, `StepBlocked` where nothing is handed over.
+        The caller shows it once; from then on nothing here has it. Raises `TenantBusy`, and `StepBlocked` where Entra is ours.
         """
         if self.settings.handed_over != "entra":
             raise StepBlocked("Entra is signed in to here, and step 3.6 hands the token over", "Carry out step 3.6")

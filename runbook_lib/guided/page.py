@@ -536,7 +536,7 @@ def _lead(result: StepResult) -> str:
         "CHANGED": "Written, and read back.",
         "PASSED": "As it should be.",
         "SKIPPED": "Not done.",
-        "HANDOVER": "For whom the other side belongs to.",
+        "HANDOVER": "This is for whoever takes care of the other side.",
     }
     return result.reason or usual.get(result.status, "")
 

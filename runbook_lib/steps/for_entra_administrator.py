@@ -148,7 +148,7 @@ def _find_registration(customer: Customer) -> Handover:
         "App registrations > All applications",
         (
             "Search for the application by its client id.",
-            "It is there: go on. It is not: stop, and say so to whom sent this sheet.",
+            "It is there: go on. It is not: stop, and tell whoever sent you this sheet.",
         ),
         (("Application (client) id", app_id),),
         registration_link(customer.cloud, app_id).url if _is_guid(app_id) else "",
@@ -288,7 +288,7 @@ def _test(customer: Customer) -> Handover:
         (
             "Select the user, choose Provision.",
             "Right is: the user was updated, or skipped because nothing had to change.",
-            "Wrong is: the user was created, or not found in the target. Then stop, and say so to whom sent this sheet.",
+            "Wrong is: the user was created, or not found in the target. Then stop, and tell whoever sent you this sheet.",
         ),
         (("User", customer.settings.test_user),),
     )
@@ -298,7 +298,7 @@ def _turn_on(customer: Customer) -> Handover:
     return Handover(
         f"{_APP} > Provisioning > Overview",
         (
-            "Wait until whom sent this sheet has seen in Auth0 that the test user is right.",
+            "Wait until whoever sent you this sheet has seen in Auth0 that the test user is right.",
             "Choose Start provisioning (or set Provisioning Status to On and save).",
             "People who are assigned here, but disabled in Entra, are blocked in Auth0 by the first cycle: take them out before.",
         ),

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from runbook_lib.session import Session
 from runbook_lib.settings import RunMode, TenantSettings
 from tests.browser.conftest import settings_of
+from tests.browser.test_access import complaints
 from tests.browser.test_connect import practise, sign_in_to_auth0
 from tests.browser.test_procedure import writes
 
@@ -112,3 +113,18 @@ def test_the_sheet_is_readable_on_paper_and_on_a_small_screen(guide):
     expect(page.get_by_role("heading", name="3.9 Send the object id as externalId")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert len(page.pdf(format="A4")) > 10_000
+
+
+def test_the_demo_of_a_hand_over_is_one_choice_away_and_right_for_everybody(guide, control):
+    guide.start()
+    guide.page.get_by_label("Demo tenant").select_option("hand-over")
+    expect(guide.state("4.2")).to_contain_text("Handed over")
+    guide.page.locator("#section-1").get_by_role("button", name="Apply section 1").click()
+    expect(guide.state("1.3")).to_contain_text("Done")
+    assert complaints(guide) == []
+    guide.card("2.2").get_by_role("button", name="Make and show the token once").click()
+    expect(guide.card("2.2").get_by_role("button", name="Copy")).to_be_focused()
+    assert complaints(guide) == []
+    guide.page.get_by_label("Real tenant").check()
+    expect(guide.page.get_by_label("Auth0 domain")).to_be_visible()
+    assert TOKEN.search(guide.save()) is None

@@ -344,10 +344,13 @@ def test_the_given_token_is_in_no_file_of_the_mirror(handed, administrator, page
     assert text.partition(".")[2] not in everything
 
 
-def test_undo_of_the_mirror_takes_back_entra_without_asking_auth0(sandbox, handed, administrator, page, carry_out, entra):
+def test_undo_of_the_mirror_takes_back_entra_without_asking_auth0(
+    sandbox, handed, administrator, page, carry_out, entra, tmp_path
+):
     carry_out(handed())
     run = carry_out(administrator(made_token(page, handed()), accept=("other-side-confirmed",)))
     start = len(sandbox.simulation.history)
+    (tmp_path / "sent by a safe channel").unlink()  # to take back needs no token
     [result] = undo_run(run.out.parent, RunMode.APPLY, (), lambda _line: None)
     assert result["status"] == "done", result
     assert not [p for p in entra("fresh").service_principals.values() if p["displayName"] == "Acme SCIM (fresh)"]
