@@ -61,6 +61,11 @@ class Handover:
     state: State = "open"
     remedy: str = ""
 
+    def table(self) -> Table:
+        """Return it as rows for a page that shows tables."""
+        clicks = tuple((click, "") for click in self.clicks)
+        return Table(f"For whoever takes care of the other side: {self.where}", ("what to do", "exactly"), clicks + self.values)
+
 
 @dataclass(frozen=True)
 class Change:

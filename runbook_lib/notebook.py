@@ -92,6 +92,8 @@ def step_view(result: StepResult) -> View:
             page.append(f"<p{style}>{as_html(text)}</p>")
             words.append(visible(text))
     shown = ([tables.diff_table(result.diffs)] if result.diffs else []) + list(result.tables)
+    if result.handover is not None and result.handover.clicks:
+        shown.append(result.handover.table())
     for table in shown:
         page.append(f"<p>{as_html(table.title)}</p>{tables.html(table)}")
         words.append(f"{table.title}\n{tables.text(table)}")

@@ -150,7 +150,10 @@ class Secret:
         scrubber.register(value)
 
     def reveal(self) -> str:
-        """Return the text. Only the HTTP layer and the builder of a request that carries it may call this."""
+        """Return the text. Only the HTTP layer, the builder of a request that carries it, and the kernel may call this.
+
+        The kernel does for the one message in which a person asked to see a token (`kernel.ticket_for`).
+        """
         value: str = object.__getattribute__(self, "_value")
         return value
 

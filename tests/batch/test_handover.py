@@ -39,6 +39,9 @@ def test_a_hand_over_waits_with_exit_code_4_and_a_sheet(side, sandbox, tenants_f
     assert '<a href="fresh/handover.html">hand-over</a>' in page
     assert "Send handover.html to the administrator" in page or "Make and show the token once" in page
     assert 'failures="0"' in (run / "junit.xml").read_text()
+    executed = json.loads((run / "fresh" / "inbound_scim.ipynb").read_text())
+    wanted = {"entra": "Matching precedence", "auth0": "Pairwise Subject Identifier (sub)"}[side]
+    assert [cell for cell in executed["cells"] if wanted in json.dumps(cell.get("outputs", []))]
     assert command_line("report", run).returncode == 4
 
     secrets = [text for text in sandbox.world.secrets() if text]

@@ -233,6 +233,22 @@ def test_logs_are_found_by_type_and_connection_newest_first(auth0: Management) -
     assert [row["details"]["connection_id"] for row in after] == [ids[1]]
 
 
+def test_a_log_search_takes_either_of_two_types_in_the_order_asked_for(auth0: Management) -> None:
+    connection_id = auth0.connection("complete-azure-ad")["id"]
+    provisioning = auth0.simulation.world.auth0.provisioning[connection_id]
+    [token] = provisioning.token_values.values()
+    for headers in ({}, {"authorization": f"Bearer {token}"}):
+        auth0.simulation.handle(Call("scim", "GET", f"/scim/v2/connections/{connection_id}/Users", headers=headers))
+    either = "q=type:sscim OR type:fscim"
+    newest, oldest = (auth0("GET", "/logs", None, f"{either}&sort=date:{order}&per_page=100").body for order in ("-1", "1"))
+    assert [row["type"] for row in newest] == ["sscim", "fscim"]
+    assert oldest == newest[::-1]
+    both = f'q=(type:sscim OR type:fscim) AND connection_id:"{connection_id}"'
+    assert auth0("GET", "/logs", None, both).body == newest
+    assert auth0("GET", "/logs", None, f"{either}&page=1&per_page=1").body == newest[1:]
+    assert auth0("GET", "/logs", None, f"{either}&sort=colour:1").status == 400
+
+
 def test_defaults_of_other_strategies_are_not_made_up(auth0: Management) -> None:
     path = f"/connections/{auth0.connection('okta-saml')['id']}/scim-configuration"
     refused = auth0("POST", path)
