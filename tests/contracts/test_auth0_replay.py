@@ -206,6 +206,7 @@ def tour(management: Management) -> list[tuple[bool, Call, Answer]]:
         ("/api/v2/users-by-email", "email=owner@acme.example"),
         ("/api/v2/logs", "search=type:sscim"),
         ("/api/v2/logs", "per_page=5&include_totals=true"),
+        ("/api/v2/logs", "q=type:sscim%20OR%20type:fscim&sort=date:-1&per_page=100&page=0"),
         (base, "fields=options&include_fields=false"),
         (f"/api/v2/users/{user}", ""),
         (f"/api/v2/connections/{done['id']}/scim-configuration", ""),
