@@ -177,6 +177,66 @@ def run(
 
 
 @main.command()
+@click.argument("tenants", type=click.Path(path_type=Path), required=False)
+@click.option("--auth0-domain", metavar="DOMAIN", default="", help="The Auth0 tenant, such as acme.eu.auth0.com.")
+@click.option("--client-id", metavar="ID", default="", help="A machine-to-machine application; left out: the secret is a token.")
+@click.option("--client-secret", metavar="REFERENCE", default="", help="env:NAME, file:PATH or keyring:SERVICE/USER.")
+@click.option("--cloud", default="", help="public, usgov, china or sandbox:READY_FILE; public when left out.")
+@click.option("--entra-client-id", metavar="ID", default="", help="For every row of --out, where all customers have the same.")
+@click.option("--entra-client-secret", metavar="REFERENCE", default="", help="The same.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="CSV", help="Tenants file to write; never overwrites.")
+@click.option("--with-unsure", is_flag=True, help="Write rows for unsure connections too, not for older ones alone.")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+def inventory(
+    tenants: Path | None,
+    auth0_domain: str,
+    client_id: str,
+    client_secret: str,
+    cloud: str,
+    entra_client_id: str,
+    entra_client_secret: str,
+    out: Path | None,
+    with_unsure: bool,
+    as_json: bool,
+) -> None:
+    """Find every waad connection of an Auth0 tenant, and write a tenants file to start from. Changes nothing.
+
+    Example: python -m runbook_lib inventory --auth0-domain acme.eu.auth0.com --client-id aBcD --client-secret env:AUTH0_SECRET
+    --out tenants.csv
+
+    With a tenants file in place of the options, its rows say how to sign in: python -m runbook_lib inventory tenants.csv
+    """
+    from runbook_lib.batch import inventory as listing
+    from runbook_lib.errors import RunbookError, SettingsError, StepBlocked
+
+    auth0 = {"auth0_domain": auth0_domain, "auth0_client_id": client_id, "auth0_client_secret": client_secret, "cloud": cloud}
+    entra = {"entra_client_id": entra_client_id, "entra_client_secret": entra_client_secret}
+    try:
+        if out:
+            listing.refuse_existing(out)
+        settings = listing.sign_in_of({name: value for name, value in (auth0 | entra).items() if value}, tenants)
+        _say(f"Reading the waad connections of {settings.auth0_domain} ...")
+        found = listing.take_inventory(settings)
+        kinds = ("older", "unsure") if with_unsure else ("older",)
+        rows = [one for one in found if one.verdict.kind in kinds]
+        if out:
+            listing.write_new(out, listing.tenants_csv(rows, settings))
+    except RunbookError as wrong:
+        _say(str(wrong))
+        sys.exit(2 if isinstance(wrong, SettingsError) else 3 if isinstance(wrong, StepBlocked) else 1)
+    if as_json:
+        result = {"auth0_domain": settings.auth0_domain, "connections": [listing.as_json(one) for one in found]}
+        click.echo(scrubber.scrub(json.dumps(result, ensure_ascii=False)))
+    else:
+        click.echo(scrubber.scrub(listing.table(found)))
+    counts = ", ".join(f"{sum(one.verdict.kind == kind for one in found)} {kind}" for kind in ("older", "newer", "unsure"))
+    _say(f"{len(found)} waad connections: {counts}.")
+    if out:
+        left = listing.left_open(settings)
+        _say(f"{out}: {len(rows)} rows, turn_on is no. Fill in {', '.join(left)}; then: python -m runbook_lib run {out}")
+
+
+@main.command()
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written when the sandbox serves.")
 @click.option("--tenants", default=0, show_default=True, help="This many more tenants like `fresh`.")
 @click.option("--seed", default=7, show_default=True, help="Ids and secrets follow from it.")

@@ -195,9 +195,17 @@ def open_view(
 
 
 def auth0_side(
-    settings: TenantSettings, *, machine: Machine, deadline: Deadline, typed: Mapping[str, Secret] | None = None
+    settings: TenantSettings,
+    *,
+    machine: Machine,
+    deadline: Deadline,
+    typed: Mapping[str, Secret] | None = None,
+    limit: Limit | None = None,
 ) -> tuple[Auth0Management, SignIn]:
-    """Return the Auth0 tenant and its sign-in. `typed` holds the secrets that references `memory:NAME` mean."""
+    """Return the Auth0 tenant and its sign-in. `typed` holds the secrets that references `memory:NAME` mean.
+
+    Without a `limit` it is the one that the kernels of a run share.
+    """
     cloud, base = _cloud(settings), f"https://{settings.auth0_domain}"
     shared: Any = {
         "session": machine.open_http(cloud.ca_bundle),
@@ -206,7 +214,7 @@ def auth0_side(
         "sleep": machine.sleep,
     }
     sign_in = _auth0_sign_in(settings, Service("auth0", base, **shared), typed or {})
-    limit = _limit(f"auth0 {settings.auth0_domain}")
+    limit = limit or _limit(f"auth0 {settings.auth0_domain}")
     service = Service("auth0", base, **shared, sign_in=lambda renew: sign_in.grant(renew=renew).token, limit=limit)
     return Auth0Management(service), sign_in
 
