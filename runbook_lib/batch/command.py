@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runbook_lib.batch import progress
 from runbook_lib.batch.one_tenant import TenantOutcome
-from runbook_lib.batch.runner import DONE, Options, begin, begun, new_run_folder, outcome_of, run_tenants
+from runbook_lib.batch.runner import DONE, Options, Watcher, begin, begun, new_run_folder, outcome_of, run_tenants
 from runbook_lib.batch.summary import write_summary
 from runbook_lib.batch.tenants_file import read_tenants
 from runbook_lib.errors import SettingsError
@@ -28,7 +29,12 @@ class Wanted:
     out: Path | None = None
 
 
-def carry_out(wanted: Wanted, options: Options) -> tuple[Path, tuple[TenantOutcome, ...], int]:
+Watching = Callable[[int], AbstractContextManager[Watcher]]
+
+
+def carry_out(
+    wanted: Wanted, options: Options, watching: Watching = progress.shown
+) -> tuple[Path, tuple[TenantOutcome, ...], int]:
     """Run the wanted tenants; return the run's folder, how each tenant of the run ended, and the exit code.
 
     Raises `SettingsError` before anything is sent.
@@ -42,7 +48,7 @@ def carry_out(wanted: Wanted, options: Options) -> tuple[Path, tuple[TenantOutco
         begin(folder, _file_of(wanted), [tenant.name for tenant in everyone], mode)
     outcomes, code = dict(kept), 0
     try:
-        with progress.shown(len(todo)) as watcher:
+        with watching(len(todo)) as watcher:
             made, code = run_tenants(todo, replace(options, mode=mode), folder, watcher)
         outcomes |= {outcome.name: outcome for outcome in made}
     finally:

@@ -56,6 +56,11 @@ class Found:
     tokens: tuple[ScimToken, ...]
 
     @property
+    def scim(self) -> str:
+        """Whether SCIM is on, as a word."""
+        return "on" if self.has_scim else "off"
+
+    @property
     def tokens_end(self) -> str:
         """How many SCIM tokens there are and when the first of them ends, in words; empty when there is none."""
         if not self.tokens:
@@ -67,8 +72,8 @@ class Found:
 def sign_in_of(given: Mapping[str, str], tenants_file: Path | None) -> TenantSettings:
     """Return settings that are good for signing in to one Auth0 tenant, and for nothing else.
 
-    They come from the columns in `given`, or from a tenants file, of which all rows must then sign in to Auth0 alike. The Entra
-    sign-in is in them where all rows share it. Raises `SettingsError` before anything is sent.
+    They come from the columns in `given`, or from a tenants file, of which all rows must be of one Auth0 tenant: the first row
+    signs in. The Entra sign-in is in them where all rows share it. Raises `SettingsError` before anything is sent.
     """
     if tenants_file is None:
         if missing := [column for column in ("auth0_domain", "auth0_client_secret") if not given.get(column)]:
@@ -78,8 +83,8 @@ def sign_in_of(given: Mapping[str, str], tenants_file: Path | None) -> TenantSet
     if wrong := [column for column, value in given.items() if value]:
         raise SettingsError("it is given beside a tenants file, which has it too", "Give one of both", column=", ".join(wrong))
     tenants = read_tenants(tenants_file)
-    if len({(tenant.auth0_domain, tenant.auth0_client_id, tenant.auth0_client_secret, tenant.cloud) for tenant in tenants}) > 1:
-        raise SettingsError(f"{tenants_file.name} signs in to Auth0 in more than one way", "Keep rows of one Auth0 tenant")
+    if len({(tenant.auth0_domain, tenant.cloud) for tenant in tenants}) > 1:
+        raise SettingsError(f"{tenants_file.name} names more than one Auth0 tenant", "Keep rows of one of them")
     first = tenants[0]
     if len({(tenant.entra_client_id, tenant.entra_client_secret) for tenant in tenants}) > 1:
         return TenantSettings.from_parameters(
@@ -139,7 +144,7 @@ def as_json(found: Found) -> dict[str, Any]:
         "verdict": found.verdict.kind,
         "why": found.verdict.why,
         "users": found.users,
-        "scim": "on" if found.has_scim else "off",
+        "scim": found.scim,
         "tokens": [
             {
                 "token_id": token.token_id,
@@ -157,7 +162,7 @@ def table(found: Sequence[Found]) -> str:
     """Return the connections as lines for a terminal, hidden characters shown."""
     rows: list[tuple[str, ...]] = [("name", "which", "users", "SCIM", "tokens", "why")]
     for one in found:
-        cells = (one.name, one.verdict.kind, str(one.users), "on" if one.has_scim else "off", one.tokens_end, one.verdict.why)
+        cells = (one.name, one.verdict.kind, str(one.users), one.scim, one.tokens_end, one.verdict.why)
         rows.append(tuple(map(visible, cells)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     return "\n".join("  ".join((*map(str.ljust, row, widths), row[-1])) for row in rows)

@@ -30,19 +30,33 @@ def shown(total: int) -> Iterator[Watcher]:
         watcher.close()
 
 
-class _Lines:
+@contextmanager
+def unseen(_total: int) -> Iterator[Watcher]:
+    """Give a watcher that shows nothing, for pages whose outputs are compared."""
+    yield _Nothing()
+
+
+class _Nothing:
+    def begins(self, name: str) -> None:
+        """Say nothing."""
+
+    def step(self, name: str, number: str) -> None:
+        """Say nothing."""
+
+    def ends(self, outcome: TenantOutcome) -> None:
+        """Say nothing."""
+
+    def says(self, text: str) -> None:
+        """Say nothing."""
+
+
+class _Lines(_Nothing):
     """One line when a tenant ends, as a log wants it."""
 
     def __init__(self, total: int) -> None:
         self._total = total
         self._count = 0
         self._lock = threading.Lock()
-
-    def begins(self, name: str) -> None:
-        """Say nothing: the end will tell."""
-
-    def step(self, name: str, number: str) -> None:
-        """Say nothing."""
 
     def ends(self, outcome: TenantOutcome) -> None:
         """Write how a tenant ended."""

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -56,11 +56,16 @@ class TenantRow:
 
 def write_summary(folder: Path, outcomes: Sequence[TenantOutcome]) -> None:
     """Write summary.html, summary.json, summary.csv and junit.xml; tenants in the order of `outcomes`."""
-    rows = [_row(outcome) for outcome in outcomes]
+    rows = tenant_rows(outcomes)
     write_private(folder / "summary.json", json.dumps([_flat(row) for row in rows], indent=1, ensure_ascii=False))
     write_private(folder / "summary.csv", summary_csv(rows))
     write_private(folder / "summary.html", summary_html(rows))
     write_private(folder / "junit.xml", junit(rows))
+
+
+def tenant_rows(outcomes: Iterable[TenantOutcome]) -> list[TenantRow]:
+    """Return a row for each tenant, with what its journal tells of its steps."""
+    return [_row(outcome) for outcome in outcomes]
 
 
 def _row(outcome: TenantOutcome) -> TenantRow:
