@@ -130,7 +130,10 @@ def _call_counter(ready: dict[str, str]) -> Callable[[], int]:
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN_DIR", help="Go on with a run: do what is not done.")
 @click.option("--failed", is_flag=True, help="With --resume: only tenants that failed or were blocked.")
 @click.option("--kernel", type=click.Choice(["auto", "warm", "stock"]), default="auto", help="How kernels are started.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the outputs.")
+@click.option("--shard", metavar="K/N", help="Only part K of N, by name, K from 0: for one task of many.")
+@click.option("--run-id", metavar="NAME", default="", help="A run that several tasks carry out: they meet in OUT/NAME.")
+@click.option("--executor", metavar="URL", default="", help="dask://HOST:PORT: tenants run on that cluster's workers.")
+@click.option("--out", metavar="FOLDER|URL", help="Where the runs go; a URL as fsspec knows it, such as s3://BUCKET/PATH.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 def run(
     tenants: Path | None,
@@ -142,7 +145,10 @@ def run(
     resume: Path | None,
     failed: bool,
     kernel: str,
-    out: Path | None,
+    shard: str | None,
+    run_id: str,
+    executor: str,
+    out: str | None,
     as_json: bool,
 ) -> None:
     """Run the notebook for every tenant of a CSV or YAML file.
@@ -150,18 +156,22 @@ def run(
     Example: python -m runbook_lib run tenants.csv --mode apply --canary 3
 
     Later: python -m runbook_lib run --resume outputs/20261124-101500-000000
+
+    One task of ten: python -m runbook_lib run tenants.csv --run-id monday --shard $JOB_COMPLETION_INDEX/10 --out /shared
     """
     from typing import cast
 
     from runbook_lib.batch.command import Wanted, carry_out
     from runbook_lib.batch.runner import Options
+    from runbook_lib.batch.sharing import Shard
     from runbook_lib.batch.warm_kernels import KernelKind
     from runbook_lib.errors import SettingsError
     from runbook_lib.settings import RunMode
 
-    wanted = Wanted(tenants, RunMode(mode) if mode else None, only, resume, failed, out)
-    options = Options(RunMode.PLAN, jobs, cast("KernelKind", kernel), canary, max_failures)
+    options = Options(RunMode.PLAN, jobs, cast("KernelKind", kernel), canary, max_failures, executor)
     try:
+        part = Shard.from_text(shard) if shard else None
+        wanted = Wanted(tenants, RunMode(mode) if mode else None, only, resume, failed, out, run_id, part)
         folder, outcomes, code = carry_out(wanted, options)
     except SettingsError as wrong:
         _say(str(wrong))
@@ -283,18 +293,29 @@ def lab(out: Path | None, options: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def report(run_dir: Path) -> None:
-    """Rebuild the summary of a run from its journals.
+@click.argument("run_dirs", type=click.Path(path_type=Path, exists=True, file_okay=False), nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the summary; the run's own when there is one run.")
+def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
+    """Rebuild the summary of a run from its journals, or make one of several runs, such as the shards of a fleet.
 
     Example: python -m runbook_lib report outputs/20261124-101500-000000
+
+    Example: python -m runbook_lib report shard-0/* shard-1/* --out all
     """
-    from runbook_lib.batch.command import outcomes_of
+    from runbook_lib.batch.command import merged
     from runbook_lib.batch.summary import write_summary
+    from runbook_lib.errors import RunbookError
     from runbook_lib.report import exit_code
 
-    outcomes = outcomes_of(run_dir)
-    write_summary(run_dir, outcomes)
+    if len(run_dirs) > 1 and out is None:
+        _say("A summary of several runs needs a folder of its own: give --out.")
+        sys.exit(2)
+    try:
+        outcomes = merged(run_dirs)
+    except RunbookError as wrong:
+        _say(str(wrong))
+        sys.exit(2)
+    write_summary(out or run_dirs[0], outcomes)
     for outcome in outcomes:
         click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")
     sys.exit(exit_code(outcome.status for outcome in outcomes))
