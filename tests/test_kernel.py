@@ -138,3 +138,15 @@ def test_outside_a_kernel_there_is_nothing_to_guard():
     from runbook_lib.kernel import guard_kernel
 
     assert guard_kernel() is None
+
+
+def test_streams_keep_their_order_with_results_and_an_idle_flush_waits_for_nobody(kernel):
+    kernel.run(GUARD)
+    heard = kernel.run("from IPython.display import display; print('first'); display('second'); print('third', flush=True)")
+    kinds = [json.loads(line)["msg_type"] for line in heard.splitlines()]
+    assert kinds[2:] == ["execute_input", "stream", "display_data", "stream", "status"]
+    counted = (
+        "import sys, threading; waits = []; wait = threading.Event.wait; threading.Event.wait = lambda *a: waits.append(1)\n"
+    )
+    kernel.run(counted + "sys.stdout.flush(); sys.stderr.flush(); threading.Event.wait = wait")
+    assert '"text/plain": "0"' in kernel.run("len(waits)")
