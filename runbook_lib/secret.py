@@ -96,8 +96,9 @@ def _encoded_forms(value: str) -> set[str]:
     texts = {value, _json(value), json.dumps(value, ensure_ascii=False)[1:-1]}
     texts |= {shown for text in texts for shown in _python_forms(text)}
     texts |= {_json(text) for text in texts}
-    texts |= {escaped.replace("&quot;", "&#34;").replace("&#x27;", "&#39;") for escaped in map(html.escape, tuple(texts))}
-    texts |= {html.escape(value), *_url_forms(value), *_base64_forms(value.encode("utf-8", "surrogatepass"))}
+    escaped = {html.escape(text) for text in texts}
+    texts |= escaped | {text.replace("&quot;", "&#34;").replace("&#x27;", "&#39;") for text in escaped}  # markupsafe's way
+    texts |= {*_url_forms(value), *_base64_forms(value.encode("utf-8", "surrogatepass"))}
     if "-----BEGIN" in value:
         texts |= {line for line in value.splitlines() if len(line) >= _SHORTEST_LINE and not line.startswith("-----")}
     return {text for text in texts if len(text) >= _SHORTEST}

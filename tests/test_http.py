@@ -13,6 +13,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 import trustme
 
 from runbook_lib import http
@@ -366,7 +367,7 @@ def test_a_netrc_file_changes_no_authorization(way, serve, service, ca_bundle, t
 
 
 @pytest.mark.parametrize(
-    "proxy", ["http://user:pr0xy-pass@127.0.0.1:1", "http://user:pr0xy-pass@127.0.0.1:port", "junk://user:pr0xy-pass@x"]
+    "proxy", ["http://user:pr0xy-pass@127.0.0.1:1", "http://user:pr0xy-pass@x:99999", "junk://user:pr0xy-pass@x"]
 )
 @pytest.mark.parametrize("way", ["service", "sign-in"])
 def test_no_error_tells_the_password_of_the_proxy(way, proxy, monkeypatch):
@@ -381,3 +382,6 @@ def test_no_error_tells_the_password_of_the_proxy(way, proxy, monkeypatch):
         reached.read("/x") if way == "service" else session.get("https://login.example/x")
     texts = [repr(caught.value), str(caught.value), repr(caught.value.__cause__), str(caught.value.args)]
     assert "pr0xy-pass" not in "".join(texts)
+    if "99999" in proxy:  # the one that requests itself would tell
+        with pytest.raises(requests.exceptions.InvalidURL, match="pr0xy-pass"):
+            requests.get("https://acme.eu.auth0.com/x", timeout=5)

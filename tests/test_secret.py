@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.secret import Scrubber, Secret, scrub_logs, scrubber
+from runbook_lib.secret import Scrubber, Secret, guard_process, scrub_logs, scrubber
 
 VALUE = 'p4ss/w"rd+with=signs'
 SCIM_TOKEN = f"tok_{'aB3' * 5}z.{'0f' * 32}"
@@ -322,3 +322,124 @@ def test_a_json_value_keeps_its_shape():
 def test_making_a_secret_registers_it():
     Secret("made-here-and-registered")
     assert scrubber.scrub("x made-here-and-registered") == "x ***"
+
+
+AWKWARD = ["pä\"s\\s\nw'rd", "it's-a-secret", 'say-"so"-now', "both'and\"both-ä", "two words/and a slash~", "back\\slash-alone"]
+
+
+@pytest.mark.parametrize("value", AWKWARD)
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda value: json.dumps(value)[1:-1],
+        lambda value: json.dumps(value, ensure_ascii=False)[1:-1],
+        lambda value: json.dumps(json.dumps(value))[1:-1].removeprefix('\\"').removesuffix('\\"'),
+        lambda value: repr(f"{value}|")[1:-2],
+        lambda value: repr(f"'{value}|")[2:-2].removeprefix("'"),
+        lambda value: repr(f"{value}|".encode())[2:-2],
+        lambda value: repr(json.dumps(value))[2:-2],
+        lambda value: repr(json.dumps(value).encode())[3:-2],
+        lambda value: html.escape(value),
+        lambda value: html.escape(json.dumps(value)[1:-1]),
+        lambda value: html.escape(repr(value)[1:-1]).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        lambda value: quote(value),
+        lambda value: quote(value, safe=""),
+        lambda value: quote_plus(value),
+    ],
+)
+def test_awkward_characters_hide_nothing_in_whatever_way_they_are_written(value, write):
+    own = Scrubber()
+    own.register(value)
+    assert own.scrub(f"<{write(value)}>") == "<***>"
+
+
+def test_every_alignment_of_base64_is_known():
+    """Alone, at the beginning of a longer text, and one or two octets into it; whole octets are what is looked for."""
+    own = Scrubber()
+    own.register(VALUE)
+    for before in (b"", b"1", b"12", b"123"):
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            left = own.scrub(encode(before + VALUE.encode() + b"> and more").decode())
+            assert left.count("***") == 1
+            assert len(left.partition("***")[0]) <= len(before) * 8 // 6 + 1
+
+
+def test_lone_surrogates_are_a_secret_like_any_other():
+    """Arguments and files read with surrogateescape hold such characters; UTF-8 refuses them."""
+    own, odd = Scrubber(), "pass\udcffword"
+    own.register(odd)
+    assert own.scrub(f"x {odd} y {odd!r}") == "x *** y '***'"
+    assert own.scrub(base64.b64encode(odd.encode("utf-8", "surrogatepass")).decode()) == "***"
+    assert own.scrub(quote(odd.encode("utf-8", "surrogatepass"))) == "***"
+    assert Secret(odd) == Secret(odd)
+    assert Secret(odd) != Secret("pass\udcfeword")
+
+
+def test_a_value_of_six_characters_is_remembered_and_an_empty_one_is_false():
+    own = Scrubber()
+    own.register("sixsix")
+    assert own.scrub("a sixsix b") == "a *** b"
+    assert (bool(Secret("")), bool(Secret("x"))) == (False, True)
+
+
+def test_the_ends_of_a_secret_of_48_characters_are_known_and_of_a_shorter_one_only_the_whole():
+    own = Scrubber()
+    long, short = LONG[:48], LONG[60:107]
+    own.register(long)
+    own.register(short)
+    assert own.scrub(f"{long[:24]}... and ...{long[-24:]}") == "*** and ...***"
+    assert own.scrub(f"{short[:24]}...") == f"{short[:24]}..."
+    assert own.scrub(f"x{short}x") == "x***x"
+
+
+def test_lines_of_a_key_are_removed_and_its_frame_is_not_taken_for_one():
+    own, line = Scrubber(), "MIIEvQIBADANBgkqhkiG9w0B"
+    own.register(f"-----BEGIN PRIVATE KEY-----\n{line}\nshort+line+of+a+key\n-----END PRIVATE KEY-----\n")
+    assert own.scrub(line) == "***"
+    assert own.scrub("short+line+of+a+key") == "short+line+of+a+key"
+    assert own.scrub("-----END PRIVATE KEY-----") == "-----END PRIVATE KEY-----"
+
+
+def fresh_streams(monkeypatch):
+    """Put fresh streams in place of those of this process; within a test, as pytest sets its own between fixture and test."""
+    names = {(sys, name): io.StringIO() for name in ("stdout", "stderr", "__stdout__", "__stderr__")}
+    for (owner, name), stream in names.items():
+        monkeypatch.setattr(owner, name, stream)
+    monkeypatch.setattr(logging, "_logRecordFactory", logging.LogRecord)
+    return {name: stream for (_, name), stream in names.items()}
+
+
+def test_all_four_streams_are_guarded_once_and_take_texts_as_before(monkeypatch):
+    Secret(VALUE)
+    streams = fresh_streams(monkeypatch)
+    guard_process()
+    once = {name: stream.write for name, stream in streams.items()}
+    guard_process()
+    assert {name: stream.write for name, stream in streams.items()} == once
+    for stream in streams.values():
+        assert stream.write(f"{VALUE} é") == len(f"{VALUE} é")
+        assert stream.getvalue() == "*** é"
+        with pytest.raises(TypeError):
+            stream.write(VALUE.encode())
+
+
+def test_a_process_without_streams_is_guarded_too(monkeypatch):
+    for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
+        monkeypatch.setattr(sys, name, None)
+    monkeypatch.setattr(logging, "_logRecordFactory", logging.LogRecord)
+    guard_process()
+    record = logging.getLogRecordFactory()("x", logging.INFO, "file", 1, SCIM_TOKEN, (), None)
+    assert record.getMessage() == "***"
+
+
+def test_the_password_of_every_proxy_is_registered_as_written_and_as_meant(monkeypatch):
+    fresh_streams(monkeypatch)
+    proxies = {"junk": "http://[", "none": "http://proxy:8080", "ftp": "http://user:of%20a%20proxy%2Dserver@x:1"}
+    monkeypatch.setattr("urllib.request.getproxies", lambda: proxies)
+    guard_process()
+    assert scrubber.scrub("of%20a%20proxy%2Dserver, of a proxy-server") == "***, ***"
+
+
+def test_values_that_cannot_be_shown_are_named_by_what_they_raise(logs):
+    logging.getLogger("x").warning("%s", Hostile())
+    assert logs.getvalue() == "%s (its values cannot be shown: RuntimeError)\n"

@@ -34,7 +34,8 @@ def be_a_kernel(arguments: list[str], environment: dict[str, str], folder: str) 
     from runbook_lib.secret import guard_process
 
     guard_process()  # once more: the environment has come, and with it perhaps a proxy's password
-    application = IPKernelApp.instance(parent_handle=os.getppid())
+    # 1: looks after no parent. ipykernel would end with the process it was forked from; this one ends with the runner, see above.
+    application = IPKernelApp.instance(parent_handle=1)
     application.initialize(arguments)  # type: ignore[no-untyped-call]
     application.start()  # type: ignore[no-untyped-call]
     # Closing stops the thread that the control thread may be flushing to, and then waits for it 10 s (ipykernel 7.4.0).

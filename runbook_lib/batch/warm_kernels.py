@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
+import select
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ from typing import Any, Literal
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 from traitlets import DottedObjectName
 from traitlets.config import Config
 
@@ -30,6 +32,7 @@ from runbook_lib.batch.kernel_process import END_S, be_a_kernel
 KernelKind = Literal["auto", "warm", "stock"]
 POLL_S = 0.005
 BIND_S = 30.0
+FORK_ATTEMPTS = 3
 _processes = threading.Lock()  # multiprocessing looks after its children on every start, in whatever thread
 
 
@@ -38,7 +41,16 @@ def can_be_warm() -> bool:
 
     On macOS system libraries that were used before a fork may crash after it (Python documentation, multiprocessing).
     """
-    return sys.platform == "linux" and not multiprocessing.current_process().daemon
+    return sys.platform == "linux" and not multiprocessing.current_process().daemon and _has_handles()
+
+
+def _has_handles() -> bool:
+    """Whether this kernel of Linux gives handles of processes: since 5.3, and not in every container."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True
 
 
 def manager_class(kind: KernelKind) -> type[AsyncKernelManager]:
@@ -85,21 +97,43 @@ class _EndsSoon(LocalProvisioner):
         await super().send_signal(signum)
 
 
+@retry(retry=retry_if_exception_type((OSError, EOFError)), stop=stop_after_attempt(FORK_ATTEMPTS), reraise=True)
+def _forked(arguments: list[str], environment: dict[str, str], folder: str) -> ForkServerProcess:
+    """Return a kernel's process, forked from the warm one, which multiprocessing starts again when it was killed.
+
+    Killed in the very moment of the request it cannot answer; a kernel it may have forked then ends, as nobody holds it.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["runbook_lib.batch.warm_imports"])
+    process = context.Process(target=be_a_kernel, args=(arguments, environment, folder), daemon=True)
+    process.start()
+    return process
+
+
 class WarmProvisioner(_EndsSoon):
-    """Launches kernels by forking the warm process and looks after them."""
+    """Launches kernels by forking the warm process and looks after them.
+
+    Whether a kernel lives is asked of the system: multiprocessing hears it from the warm process, and takes all kernels for dead
+    when that one is killed, while they go on.
+    """
 
     process: ForkServerProcess | None = None  # type: ignore[assignment]  # the base class has a Popen
+    _handle: int | None = None  # of the kernel's process; None when there is none, or it was gone at once
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._ended = select.poll()
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         """Fork a kernel. `cmd` is the kernel spec's command, of which only what follows `ipykernel_launcher` is used."""
         arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
         folder = str(kwargs.get("cwd") or Path.cwd())
-        context = multiprocessing.get_context("forkserver")
         with _processes:
-            context.set_forkserver_preload(["runbook_lib.batch.warm_imports"])
-            self.process = context.Process(target=be_a_kernel, args=(arguments, kwargs["env"], folder), daemon=True)
-            self.process.start()
-        self.pid = self.pgid = self.process.pid
+            self.process = _forked(arguments, kwargs["env"], folder)
+            self.pid = self.pgid = self.process.pid
+            with contextlib.suppress(ProcessLookupError):
+                self._handle = os.pidfd_open(self.process.ident or 0)
+                self._ended.register(self._handle, select.POLLIN)
         await self._listening()
         return self.connection_info
 
@@ -112,8 +146,10 @@ class WarmProvisioner(_EndsSoon):
 
     async def poll(self) -> int | None:
         """Return the exit code, None while the kernel runs, 0 when there is none."""
+        if self._handle is not None and not self._ended.poll(0):
+            return None
         with _processes:
-            return self.process.exitcode if self.process else 0
+            return (self.process.exitcode or 0) if self.process else 0
 
     async def wait(self) -> int | None:
         """Wait for the end and return the exit code."""
@@ -121,8 +157,13 @@ class WarmProvisioner(_EndsSoon):
             await asyncio.sleep(POLL_S)
         with _processes:
             if self.process:
+                self.process.join()  # of no use but that multiprocessing takes note
                 self.process.close()
             self.process = None
+        if self._handle is not None:
+            self._ended.unregister(self._handle)
+            os.close(self._handle)
+            self._handle = None
         return code
 
     async def _send(self, signum: int) -> None:

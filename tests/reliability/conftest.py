@@ -38,9 +38,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if not figures:
         return
     terminalreporter.section("measured")
-    lines = [f"{name}: {value}" for name, value in sorted(figures.items())]
-    for line in lines:
-        terminalreporter.write_line(line)
+    for name, value in sorted(figures.items()):
+        terminalreporter.write_line(f"{name}: {value}")
     if config.getoption("--full"):
-        KEPT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        keep(figures)
         terminalreporter.write_line(f"kept in {KEPT}")
+
+
+def keep(figures: dict[str, str]) -> None:
+    """Put figures in place of those of the same name; a run of a part of the tests leaves the other figures alone."""
+    before = KEPT.read_text(encoding="utf-8").splitlines() if KEPT.exists() else []
+    everything = dict(line.split(": ", 1) for line in before) | figures
+    KEPT.write_text("".join(f"{name}: {value}\n" for name, value in sorted(everything.items())), encoding="utf-8")

@@ -98,6 +98,27 @@ def test_a_killed_kernel_is_seen_as_dead(tmp_path):
     assert asyncio.run(go()) is False
 
 
+def test_kernels_outlive_the_warm_process_and_the_next_is_forked_from_a_new_one(tmp_path):
+    """multiprocessing takes every kernel for dead when the warm process is killed; one that goes on must not be begun again."""
+
+    async def go():
+        (tmp_path / "first").mkdir()
+        (tmp_path / "second").mkdir()
+        async with kernel(tmp_path / "first") as (manager, client):
+            warm = int(await value_of(client, "import os; print(os.getppid())"))
+            os.kill(warm, signal.SIGKILL)
+            async with kernel(tmp_path / "second") as (_, second):
+                new = int(await value_of(second, "import os; print(os.getppid())"))
+            seen = await manager.is_alive(), await value_of(client, "print('still here')")
+            pid = int(await value_of(client, "import os; print(os.getpid())"))
+        return warm, new, seen, pid
+
+    warm, new, seen, pid = asyncio.run(go())
+    assert warm != new
+    assert seen == (True, "still here")
+    assert not is_running(pid)
+
+
 RUNNER = """
 import asyncio, sys
 from pathlib import Path

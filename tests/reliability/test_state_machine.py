@@ -40,15 +40,25 @@ class Customer(RuleBasedStateMachine):
 
         def watched(call):
             if call.method == "POST" and call.path.endswith("/start"):
-                users, profiles = self.lab.entra.users, self.lab.world.auth0.users.values()
-                active = {profile.get("email") for profile in profiles if not profile.get("blocked")}
-                applications = {principal["id"] for principal in self.lab.applications()}
-                assigned = [users.get(a["principalId"]) for a in self.lab.entra.assignments if a["resourceId"] in applications]
-                disabled = [user for user in assigned if user and not user["accountEnabled"]]
-                self.locked_out += [user["displayName"] for user in disabled if user["mail"].lower() in active]
+                assigned = self.assigned()
+                self.locked_out += [
+                    user["displayName"] for user in self.may_sign_in() if user["id"] in assigned and not user["accountEnabled"]
+                ]
             return handler(call)
 
         self.lab.simulation._routed = watched
+
+    def may_sign_in(self):
+        """The people of Entra with a profile in Auth0 that is not blocked."""
+        profiles = self.lab.world.auth0.users.values()
+        active = {(profile.get("email") or "").lower() for profile in profiles if not profile.get("blocked")}
+        return [user for user in self.lab.entra.users.values() if (user["mail"] or "").lower() in active]
+
+    def assigned(self):
+        """The ids of whom the first cycle reaches: users assigned to our application, themselves or by their group."""
+        ours = {principal["id"] for principal in self.lab.applications()}
+        ids = {a["principalId"] for a in self.lab.entra.assignments if a["resourceId"] in ours}
+        return ids | {member for group in ids for member in self.lab.entra.members.get(group, [])}
 
     def options(self):
         return copy.deepcopy({key: value for key, value in self.lab.connection["options"].items() if key not in OURS})
@@ -106,6 +116,13 @@ class Customer(RuleBasedStateMachine):
     def somebody_disables_or_enables_a_person(self, which):
         person = list(self.lab.entra.users.values())[which]
         person["accountEnabled"] = not person["accountEnabled"]
+
+    @rule(which=st.integers(0, 13))
+    def somebody_leaves(self, which):
+        """Disable one of those who may still sign in: the one that a start would lock out."""
+        active = self.may_sign_in()
+        if active:
+            active[which % len(active)]["accountEnabled"] = False
 
     @rule(which=st.integers(0, 50))
     def somebody_takes_an_assignment_away(self, which):
