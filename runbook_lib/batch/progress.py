@@ -43,6 +43,9 @@ class _Nothing:
     def step(self, name: str, number: str) -> None:
         """Say nothing."""
 
+    def part(self, name: str, done: int, of: int) -> None:
+        """Say nothing."""
+
     def ends(self, outcome: TenantOutcome) -> None:
         """Say nothing."""
 
@@ -56,6 +59,7 @@ class _Lines(_Nothing):
     def __init__(self, total: int) -> None:
         self._total = total
         self._count = 0
+        self._tenths: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
 
     def ends(self, outcome: TenantOutcome) -> None:
@@ -63,6 +67,13 @@ class _Lines(_Nothing):
         with self._lock:
             self._count += 1
             self.says(f"[{self._count}/{self._total}] {outcome.name}: {outcome.status}: {outcome.about}")
+
+    def part(self, name: str, done: int, of: int) -> None:
+        """Write a line at each tenth of a step of many writes."""
+        with self._lock:
+            if done * 10 // of > self._tenths.get((name, of), 0):
+                self._tenths[name, of] = done * 10 // of
+                self.says(f"{name}: {done} of {of} requests of this step")
 
     def says(self, text: str) -> None:
         """Write one line."""
@@ -97,6 +108,12 @@ class _Bars:
             if bar := self._bars.get(name):
                 bar.n = _POSITIONS[number] - 1
                 bar.set_postfix_str(f"{number} {_TITLES[number]}"[:60])
+
+    def part(self, name: str, done: int, of: int) -> None:
+        """Show how far a step of many writes is."""
+        with self._lock:
+            if bar := self._bars.get(name):
+                bar.set_postfix_str(f"{done} of {of} requests")
 
     def ends(self, outcome: TenantOutcome) -> None:
         """Close the tenant's line, move the line for all, and keep the end of a tenant that needs somebody."""

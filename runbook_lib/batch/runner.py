@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, run_tenant
+from runbook_lib.batch.parts import parts_told
 from runbook_lib.batch.sharing import Sharing
 from runbook_lib.batch.warm_kernels import KernelKind
 from runbook_lib.errors import SettingsError
@@ -54,6 +55,9 @@ class Watcher(Protocol):
 
     def step(self, name: str, number: str) -> None:
         """A tenant comes to a step."""
+
+    def part(self, name: str, done: int, of: int) -> None:
+        """A tenant's step has written so many of its changes."""
 
     def ends(self, outcome: TenantOutcome) -> None:
         """A tenant is done, or will not be started."""
@@ -143,7 +147,8 @@ class _Wave:
             outcome = TenantOutcome(tenant.name, "not-started", f"not started: {self.stop.reason}", place)
         else:
             self.watcher.begins(tenant.name)
-            outcome = self._run(tenant, place)
+            with parts_told(place / "journal.jsonl", lambda done, of: self.watcher.part(tenant.name, done, of)):
+                outcome = self._run(tenant, place)
         with self._counting:
             self.outcomes[tenant.name] = outcome
             failed = sum(kept.status in ("failed", "interrupted", "busy") for kept in self.outcomes.values())

@@ -36,6 +36,7 @@ class Measured:
     cpu_s: float
     served_s: float
     peak_pss_mb: float | None = None
+    parent_mb: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Bench:
         verify(name, out, count)
         shutil.rmtree(out)
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Measured(wall_s, cpu_s, sum(self.sandbox().cpu_times()[:2]) - served, peak.ended() if peak else None)
+        served_s = sum(self.sandbox().cpu_times()[:2]) - served
+        return Measured(wall_s, cpu_s, served_s, peak.ended() if peak else None, max(peak.own_mb) if peak else 0.0)
 
 
 def _wait_for_orphans(keep: set[int]) -> None:
