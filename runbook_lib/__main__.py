@@ -130,7 +130,10 @@ def _call_counter(ready: dict[str, str]) -> Callable[[], int]:
 @click.option("--resume", type=click.Path(path_type=Path), metavar="RUN_DIR", help="Go on with a run: do what is not done.")
 @click.option("--failed", is_flag=True, help="With --resume: only tenants that failed or were blocked.")
 @click.option("--kernel", type=click.Choice(["auto", "warm", "stock"]), default="auto", help="How kernels are started.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the outputs.")
+@click.option("--shard", metavar="K/N", help="Only part K of N, by name, K from 0: for one task of many.")
+@click.option("--run-id", metavar="NAME", default="", help="A run that several tasks carry out: they meet in OUT/NAME.")
+@click.option("--executor", metavar="URL", default="", help="dask://HOST:PORT: tenants run on that cluster's workers.")
+@click.option("--out", metavar="FOLDER|URL", help="Where the runs go; a URL as fsspec knows it, such as s3://BUCKET/PATH.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 def run(
     tenants: Path | None,
@@ -142,7 +145,10 @@ def run(
     resume: Path | None,
     failed: bool,
     kernel: str,
-    out: Path | None,
+    shard: str | None,
+    run_id: str,
+    executor: str,
+    out: str | None,
     as_json: bool,
 ) -> None:
     """Run the notebook for every tenant of a CSV or YAML file.
@@ -150,18 +156,22 @@ def run(
     Example: python -m runbook_lib run tenants.csv --mode apply --canary 3
 
     Later: python -m runbook_lib run --resume outputs/20261124-101500-000000
+
+    One task of ten: python -m runbook_lib run tenants.csv --run-id monday --shard $JOB_COMPLETION_INDEX/10 --out /shared
     """
     from typing import cast
 
     from runbook_lib.batch.command import Wanted, carry_out
     from runbook_lib.batch.runner import Options
+    from runbook_lib.batch.sharing import Shard
     from runbook_lib.batch.warm_kernels import KernelKind
     from runbook_lib.errors import SettingsError
     from runbook_lib.settings import RunMode
 
-    wanted = Wanted(tenants, RunMode(mode) if mode else None, only, resume, failed, out)
-    options = Options(RunMode.PLAN, jobs, cast("KernelKind", kernel), canary, max_failures)
+    options = Options(RunMode.PLAN, jobs, cast("KernelKind", kernel), canary, max_failures, executor)
     try:
+        part = Shard.from_text(shard) if shard else None
+        wanted = Wanted(tenants, RunMode(mode) if mode else None, only, resume, failed, out, run_id, part)
         folder, outcomes, code = carry_out(wanted, options)
     except SettingsError as wrong:
         _say(str(wrong))
@@ -174,6 +184,66 @@ def run(
             click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")
         click.echo(f"\nSummary: {folder / 'summary.html'}")
     sys.exit(code)
+
+
+@main.command()
+@click.argument("tenants", type=click.Path(path_type=Path), required=False)
+@click.option("--auth0-domain", metavar="DOMAIN", default="", help="The Auth0 tenant, such as acme.eu.auth0.com.")
+@click.option("--client-id", metavar="ID", default="", help="A machine-to-machine application; left out: the secret is a token.")
+@click.option("--client-secret", metavar="REFERENCE", default="", help="env:NAME, file:PATH or keyring:SERVICE/USER.")
+@click.option("--cloud", default="", help="public, usgov, china or sandbox:READY_FILE; public when left out.")
+@click.option("--entra-client-id", metavar="ID", default="", help="For every row of --out, where all customers have the same.")
+@click.option("--entra-client-secret", metavar="REFERENCE", default="", help="The same.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="CSV", help="Tenants file to write; never overwrites.")
+@click.option("--with-unsure", is_flag=True, help="Write rows for unsure connections too, not for older ones alone.")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+def inventory(
+    tenants: Path | None,
+    auth0_domain: str,
+    client_id: str,
+    client_secret: str,
+    cloud: str,
+    entra_client_id: str,
+    entra_client_secret: str,
+    out: Path | None,
+    with_unsure: bool,
+    as_json: bool,
+) -> None:
+    """Find every waad connection of an Auth0 tenant, and write a tenants file to start from. Changes nothing.
+
+    Example: python -m runbook_lib inventory --auth0-domain acme.eu.auth0.com --client-id aBcD --client-secret env:AUTH0_SECRET
+    --out tenants.csv
+
+    With a tenants file in place of the options, its rows say how to sign in: python -m runbook_lib inventory tenants.csv
+    """
+    from runbook_lib.batch import inventory as listing
+    from runbook_lib.errors import RunbookError, SettingsError, StepBlocked
+
+    auth0 = {"auth0_domain": auth0_domain, "auth0_client_id": client_id, "auth0_client_secret": client_secret, "cloud": cloud}
+    entra = {"entra_client_id": entra_client_id, "entra_client_secret": entra_client_secret}
+    try:
+        if out:
+            listing.refuse_existing(out)
+        settings = listing.sign_in_of({name: value for name, value in (auth0 | entra).items() if value}, tenants)
+        _say(f"Reading the waad connections of {settings.auth0_domain} ...")
+        found = listing.take_inventory(settings)
+        kinds = ("older", "unsure") if with_unsure else ("older",)
+        rows = [one for one in found if one.verdict.kind in kinds]
+        if out:
+            listing.write_new(out, listing.tenants_csv(rows, settings))
+    except RunbookError as wrong:
+        _say(str(wrong))
+        sys.exit(2 if isinstance(wrong, SettingsError) else 3 if isinstance(wrong, StepBlocked) else 1)
+    if as_json:
+        result = {"auth0_domain": settings.auth0_domain, "connections": [listing.as_json(one) for one in found]}
+        click.echo(scrubber.scrub(json.dumps(result, ensure_ascii=False)))
+    else:
+        click.echo(scrubber.scrub(listing.table(found)))
+    counts = ", ".join(f"{sum(one.verdict.kind == kind for one in found)} {kind}" for kind in ("older", "newer", "unsure"))
+    _say(f"{len(found)} waad connections: {counts}.")
+    if out:
+        left = listing.left_open(settings)
+        _say(f"{out}: {len(rows)} rows, turn_on is no. Fill in {', '.join(left)}; then: python -m runbook_lib run {out}")
 
 
 @main.command()
@@ -223,18 +293,29 @@ def lab(out: Path | None, options: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def report(run_dir: Path) -> None:
-    """Rebuild the summary of a run from its journals.
+@click.argument("run_dirs", type=click.Path(path_type=Path, exists=True, file_okay=False), nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the summary; the run's own when there is one run.")
+def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
+    """Rebuild the summary of a run from its journals, or make one of several runs, such as the shards of a fleet.
 
     Example: python -m runbook_lib report outputs/20261124-101500-000000
+
+    Example: python -m runbook_lib report shard-0/* shard-1/* --out all
     """
-    from runbook_lib.batch.command import outcomes_of
+    from runbook_lib.batch.command import merged
     from runbook_lib.batch.summary import write_summary
+    from runbook_lib.errors import RunbookError
     from runbook_lib.report import exit_code
 
-    outcomes = outcomes_of(run_dir)
-    write_summary(run_dir, outcomes)
+    if len(run_dirs) > 1 and out is None:
+        _say("A summary of several runs needs a folder of its own: give --out.")
+        sys.exit(2)
+    try:
+        outcomes = merged(run_dirs)
+    except RunbookError as wrong:
+        _say(str(wrong))
+        sys.exit(2)
+    write_summary(out or run_dirs[0], outcomes)
     for outcome in outcomes:
         click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")
     sys.exit(exit_code(outcome.status for outcome in outcomes))

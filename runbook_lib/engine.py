@@ -265,13 +265,14 @@ class Engine:
     def _converged(self, step: Step) -> StepResult:
         """Apply and plan again until nothing is left."""
         plan = self._fresh_plan(step)
-        made: list[Diff] = []
+        made: dict[Diff, None] = {}  # in order; thousands of them, as assignments are, are looked up and not gone through
         findings, tables, sendings = plan.findings, plan.tables, 0
         for _ in range(ROUNDS):
             if not plan.changes:
                 break
-            is_known = all(self._carried_out(step, change) for change in plan.changes)
-            made += [diff for change in plan.changes for diff in change.diffs if diff not in made]
+            parts = len(plan.changes)
+            is_known = all(self._carried_out(step, change, (part, parts)) for part, change in enumerate(plan.changes, start=1))
+            made |= {diff: None for change in plan.changes for diff in change.diffs}
             sendings += not is_known
             if sendings >= SENDINGS:
                 raise VerificationFailed(step.title, ("no answer tells whether it was done",))
@@ -285,9 +286,9 @@ class Engine:
         self._mark_staged(step)
         return result
 
-    def _carried_out(self, step: Step, change: Change) -> bool:
+    def _carried_out(self, step: Step, change: Change, part: tuple[int, int]) -> bool:
         try:
-            return self._writer.carry_out(step.number, change)
+            return self._writer.carry_out(step.number, change, part)
         finally:
             self._view.forget(*_stale(step))
 

@@ -117,3 +117,13 @@ class TenantBusy(RunbookError):
     def __init__(self, tenant: str, holder: str = "") -> None:
         came_back = f"another run holds it{f' ({holder})' if holder else ''}"
         super().__init__(f"Taking tenant {tenant}", came_back, "Wait until that run has ended, then run again")
+
+
+class LeaseLost(Exception):
+    """Another task may have taken this tenant over, so that its journal is not ours any more: everything ends at once.
+
+    Not in the tree above: nobody may turn it into a result, which would be written into that journal.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the lease on the tenant has run out and another task may be at work on it; nothing more was sent")

@@ -22,15 +22,25 @@ Event = Mapping[str, Any]
 
 
 class Journal:
-    """The journal of one tenant in one run; several runs may follow one another in it. `clock` gives aware UTC times."""
+    """The journal of one tenant in one run; several runs may follow one another in it. `clock` gives aware UTC times.
 
-    def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    `guard` is asked before each event, and raises when this run must not go on.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
         self.path = path
         self._clock = clock
+        self._guard = guard
         self._count: int | None = None
 
     def write(self, event: str, **facts: Any) -> int:
         """Append one event, wait until the disk has it, and return its number. Raises `JournalFailed`: then send nothing."""
+        self._guard()
         try:
             if self._count is None:
                 self._count = self._opened()

@@ -6,6 +6,7 @@ With one exception, which a person asks for: a SCIM token that has to be handed 
 from __future__ import annotations
 
 import secrets
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,8 @@ def guard_kernel() -> None:
     kernel = getattr(shell, "kernel", None)
     if shell is None or kernel is None:
         return
+    for stream in (sys.stdout, sys.stderr):
+        _flush_only_what_was_written(stream)
     guard_process()
     # Every message of every channel and thread is serialised by this one callable (jupyter_client, Session.serialize).
     if not isinstance(kernel.session.pack, _CleanMessages):
@@ -60,6 +63,25 @@ def _redeemed(part: Any) -> Any:
         if secret is None
         else {**part, "data": {**data, "method": "custom", "content": {**content, "secret": secret.reveal()}}}
     )
+
+
+def _flush_only_what_was_written(stream: Any) -> None:
+    """Spare a stream the flushes that have nothing to send.
+
+    ipykernel flushes both streams around each request, and waits for another thread each time: some 200 times a page, a seventh
+    of its processor time (ipykernel 7.4.0, iostream.OutStream). Where nothing was written, no order has to be kept.
+    """
+    if not isinstance(stream.flush, _FlushWhenWritten) and hasattr(stream, "_flush_pending"):
+        stream.flush = _FlushWhenWritten(stream, stream.flush)
+
+
+class _FlushWhenWritten:
+    def __init__(self, stream: Any, flush: Callable[[], None]) -> None:
+        self._stream, self._flush = stream, flush
+
+    def __call__(self) -> None:
+        if self._stream._flush_pending:  # set by every write, also one through the wrapper that IPython puts around it in a cell
+            self._flush()
 
 
 class _CleanMessages:

@@ -109,7 +109,7 @@ def open_session(*, mode: str = "", out: str = "", **parameters: str) -> Noteboo
     """
     guard_kernel()
     given = {name: value for name, value in parameters.items() if value}
-    if _person_is_present():
+    if person_is_present():
         return _guided(given, Path(out) if out else page_folder() or _new_folder())
     folder = Path(out) if out else _new_folder() / (given.get("name") or "fresh")
     settings = _tenant({**given, **_extras(folder)}) if given else _fresh_tenant()
@@ -120,11 +120,11 @@ def open_session(*, mode: str = "", out: str = "", **parameters: str) -> Noteboo
 def _guided(given: dict[str, str], folder: Path) -> GuidedSession:
     _log_to(folder)
     if not given:
-        return GuidedSession(folder, demos=_sandbox_tenants)
+        return GuidedSession(folder, demos=sandbox_tenants)
     try:
-        return GuidedSession(folder, demos=_sandbox_tenants, given=_tenant(given))
+        return GuidedSession(folder, demos=sandbox_tenants, given=_tenant(given))
     except SettingsError as wrong:
-        return GuidedSession(folder, demos=_sandbox_tenants, trouble=wrong)
+        return GuidedSession(folder, demos=sandbox_tenants, trouble=wrong)
 
 
 def _tenant(given: dict[str, Any]) -> TenantSettings:
@@ -154,8 +154,13 @@ def _extras(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in json.loads(path.read_text()).items() if key in EXTRAS} if path.exists() else {}
 
 
-def _sandbox_tenants() -> tuple[TenantSettings, ...]:
+def sandbox_tenants() -> tuple[TenantSettings, ...]:
     """Return the sandbox's tenants; a sandbox is started for them when none runs beside this process."""
+    return read_tenants(sandbox_file())
+
+
+def sandbox_file() -> Path:
+    """Return the tenants file of the sandbox that runs beside this process; one is started when none does."""
     ready_file = attached_sandbox()
     if ready_file is None:
         stack = contextlib.ExitStack()
@@ -163,14 +168,14 @@ def _sandbox_tenants() -> tuple[TenantSettings, ...]:
         ready_file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "ready.json"
         stack.enter_context(launched(ready_file))
         announce_sandbox(ready_file)
-    return read_tenants(Path(json.loads(ready_file.read_text())["tenants_file"]))
+    return Path(json.loads(ready_file.read_text())["tenants_file"])
 
 
 def _fresh_tenant() -> TenantSettings:
-    return next(tenant for tenant in _sandbox_tenants() if tenant.name == "fresh")
+    return next(tenant for tenant in sandbox_tenants() if tenant.name == "fresh")
 
 
-def _person_is_present() -> bool:
+def person_is_present() -> bool:
     """Whether the kernel may ask questions: true in JupyterLab, false under papermill and nbval."""
     from IPython import get_ipython
 

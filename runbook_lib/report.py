@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, Template, select_autoescape
 
 from runbook_lib.change import Table
 from runbook_lib.journal import Event, read_events
@@ -108,6 +109,17 @@ def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     return ("done", f"{len(changed)} steps changed something") if changed else ("unchanged", "nothing to do")
 
 
+@functools.cache
+def report_template() -> Template:
+    """Return the template of report.html; compiling it takes as long as some steps, and warm kernels share it."""
+    environment = Environment(
+        loader=PackageLoader("runbook_lib", "templates"),
+        autoescape=select_autoescape(default=True),
+        finalize=lambda value: visible(value) if isinstance(value, str) else value,
+    )
+    return environment.get_template("report.html.j2")
+
+
 def write_report(
     path: Path,
     *,
@@ -124,13 +136,8 @@ def write_report(
 
     `outcome` is the status and what to know about it; `people` who signed in, by side; `tables` the evidence, by step.
     """
-    environment = Environment(
-        loader=PackageLoader("runbook_lib", "templates"),
-        autoescape=select_autoescape(default=True),
-        finalize=lambda value: visible(value) if isinstance(value, str) else value,
-    )
     status, about = outcome
-    page = environment.get_template("report.html.j2").render(
+    page = report_template().render(
         tenant=tenant,
         mode=mode,
         version=version,

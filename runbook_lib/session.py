@@ -31,11 +31,22 @@ from runbook_lib.errors import JournalFailed, SettingsError, StepBlocked
 from runbook_lib.facts import Memory, View
 from runbook_lib.http import Deadline, Limit, Pace, Service, SignInSession, open_session
 from runbook_lib.journal import Journal, past_of
+from runbook_lib.lease import surely_held
 from runbook_lib.lock import TenantLock
 from runbook_lib.pacing import Pacer
 from runbook_lib.report import status_of, write_private, write_report, write_results
 from runbook_lib.secret import Secret
-from runbook_lib.settings import Cloud, RunMode, TenantSettings, handed_grant, lock_folder, pace_folder, resolve
+from runbook_lib.settings import (
+    Cloud,
+    RunMode,
+    TenantSettings,
+    handed_grant,
+    lease_file,
+    lock_folder,
+    pace_folder,
+    realm,
+    resolve,
+)
 from runbook_lib.sheet import write_sheet
 from runbook_lib.steps import steps_for
 from runbook_lib.undo import steps_to_undo
@@ -43,20 +54,28 @@ from runbook_lib.undo import steps_to_undo
 SANDBOX_PACE = Pace(first_s=0.02, factor=1.5, cap_s=0.2, total_s=6.0)  # its delays are counted in requests, not in seconds
 
 
+def lease_guard() -> Callable[[], None]:
+    """Return what raises `LeaseLost` when another task may have taken this kernel's tenant over."""
+    until = lease_file()
+    return (lambda: surely_held(until)) if until else (lambda: None)
+
+
 @dataclass(frozen=True)
 class Machine:
     """What a session needs of the machine it runs on; tests put their own in its place.
 
     `open_http` makes the HTTP session for a CA bundle (as `http.open_session`); `sleep` waits seconds; `now` gives aware UTC;
-    `clock` counts seconds; `name` tells machines apart in claims; `locks` is the folder of the locks.
+    `clock` counts seconds; `name` tells machines apart in claims, or places where leases are kept; `locks` is the folder of the
+    locks; `guard` raises when the lease of this run is lost.
     """
 
     open_http: Callable[..., Any] = open_session
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
-    name: str = field(default_factory=this_machine)
+    name: str = field(default_factory=lambda: realm() or this_machine())
     locks: Path = field(default_factory=lock_folder)
+    guard: Callable[[], None] = field(default_factory=lease_guard)
 
 
 class Session:
@@ -91,9 +110,9 @@ class Session:
 
     def _open(self, view: View, machine: Machine) -> None:
         settings = self.settings
-        record = Journal(self.out / "journal.jsonl", machine.now)
+        record = Journal(self.out / "journal.jsonl", machine.now, machine.guard)
         _refuse_another(record, settings)
-        self.journal = Journal(self.out / "undo.jsonl", machine.now) if self._is_undo else record
+        self.journal = Journal(self.out / "undo.jsonl", machine.now, machine.guard) if self._is_undo else record
         self.steps = steps_to_undo(record.events()) if self._is_undo else steps_for(settings)
         write_private(self.out / "settings.json", json.dumps(settings.model_dump(mode="json"), indent=1))
         self.view = view
@@ -240,9 +259,17 @@ def open_view(
 
 
 def auth0_side(
-    settings: TenantSettings, *, machine: Machine, deadline: Deadline, typed: Mapping[str, Secret] | None = None
+    settings: TenantSettings,
+    *,
+    machine: Machine,
+    deadline: Deadline,
+    typed: Mapping[str, Secret] | None = None,
+    limit: Limit | None = None,
 ) -> tuple[Auth0Management, SignIn]:
-    """Return the Auth0 tenant and its sign-in. `typed` holds the secrets that references `memory:NAME` mean."""
+    """Return the Auth0 tenant and its sign-in. `typed` holds the secrets that references `memory:NAME` mean.
+
+    Without a `limit` it is the one that the kernels of a run share.
+    """
     cloud, base = _cloud(settings), f"https://{settings.auth0_domain}"
     shared: Any = {
         "session": machine.open_http(cloud.ca_bundle),
@@ -251,7 +278,7 @@ def auth0_side(
         "sleep": machine.sleep,
     }
     sign_in = _auth0_sign_in(settings, Service("auth0", base, **shared), typed or {})
-    limit = _limit(f"auth0 {settings.auth0_domain}")
+    limit = limit or _limit(f"auth0 {settings.auth0_domain}")
     service = Service("auth0", base, **shared, sign_in=lambda renew: sign_in.grant(renew=renew).token, limit=limit)
     return Auth0Management(service), sign_in
 

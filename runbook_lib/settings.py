@@ -40,6 +40,8 @@ CORRECT_IT = "Correct it and run again; nothing was sent"
 SANDBOX_VARIABLE = "INBOUND_SCIM_SANDBOX"
 PACE_VARIABLE = "INBOUND_SCIM_PACE"
 GRANT_VARIABLE = "INBOUND_SCIM_AUTH0_GRANT"
+LEASE_VARIABLE = "INBOUND_SCIM_LEASE"
+REALM_VARIABLE = "INBOUND_SCIM_REALM"
 PAGE_VARIABLE = "INBOUND_SCIM_PAGE"
 
 
@@ -431,6 +433,17 @@ def pace_folder() -> Path | None:
     """Return the folder in which the kernels of a run share their pace, None outside of a run."""
     named = os.environ.get(PACE_VARIABLE)
     return Path(named) if named and Path(named).is_dir() else None
+
+
+def lease_file() -> Path | None:
+    """Return the file that says until when this kernel's lease is sure, None where no lease is needed."""
+    named = os.environ.get(LEASE_VARIABLE)
+    return Path(named) if named else None
+
+
+def realm() -> str:
+    """Return the name of the place where this run's leases are kept, empty when there are none."""
+    return os.environ.get(REALM_VARIABLE, "")
 
 
 def handed_grant(auth0_domain: str, client_id: str) -> tuple[Secret, frozenset[str] | None] | None:

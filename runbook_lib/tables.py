@@ -11,7 +11,7 @@ from runbook_lib.visible import visible, without_maths
 def frame(table: Table) -> pd.DataFrame:
     """Return a step's table as a DataFrame of texts, one row for each of its rows; what nobody would see is shown as escapes."""
     rows = [tuple(map(visible, row)) for row in table.rows]
-    return pd.DataFrame(rows, columns=list(table.columns), dtype="str")
+    return pd.DataFrame(rows, columns=list(table.columns), dtype="object")
 
 
 def diff_table(diffs: tuple[Diff, ...]) -> Table:

@@ -19,6 +19,7 @@ from runbook_lib.models import ServicePrincipal
 
 JUST_READ_S = 1.0  # what a write replaces is read within this time before it: what somebody has just changed is not to be lost
 
+MANY = 10  # writes of a step; then its outcomes say how far it is
 YOUNG_S = 600.0  # "sometimes 5 minutes are not enough" for what was just made to be known everywhere: msgraph-bicep issue 193
 
 
@@ -34,8 +35,11 @@ class Writer:
         self._sleep = sleep
         self._now = now
 
-    def carry_out(self, step: str, change: Change) -> bool:
-        """Send one change and return whether its outcome is known. Raises the service's refusal, or `JournalFailed`."""
+    def carry_out(self, step: str, change: Change, part: tuple[int, int] = (1, 1)) -> bool:
+        """Send one change and return whether its outcome is known. Raises the service's refusal, or `JournalFailed`.
+
+        `part` says which of how many changes of the step it is; the journal tells it to whoever watches.
+        """
         if change.request is None:
             raise StepBlocked("This change has no request", "This is a defect of the runbook: please report it")
         if change.request.service == "graph" and not change.stops:
@@ -63,7 +67,7 @@ class Writer:
             if is_accepted or not is_unknown:
                 raise
             return False
-        self._outcome(number, about, "applied", made=made)
+        self._outcome(number, about, "applied", made=made, **({"part": list(part)} if part[1] >= MANY else {}))
         self._view.memory.made_at |= dict.fromkeys(made.values(), self._now())
         self._forget_doubts(step, {change.request.line})
         return True

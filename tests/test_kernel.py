@@ -191,3 +191,15 @@ def test_what_a_piece_of_the_page_shows_once_is_in_no_state_of_it(kernel):
     assert message["content"]["data"]["content"] == {"secret": SECRET, "label": "a token", "seconds": 5}
     later = kernel.run("surface.send_state(); import ipywidgets; ipywidgets.Widget.get_manager_state()")
     assert ("surface" in later or "anywidget" in later, pieces(later)) == (True, [])
+
+
+def test_streams_keep_their_order_with_results_and_an_idle_flush_waits_for_nobody(kernel):
+    kernel.run(GUARD)
+    heard = kernel.run("from IPython.display import display; print('first'); display('second'); print('third', flush=True)")
+    kinds = [json.loads(line)["msg_type"] for line in heard.splitlines()]
+    assert kinds[2:] == ["execute_input", "stream", "display_data", "stream", "status"]
+    counted = (
+        "import sys, threading; waits = []; wait = threading.Event.wait; threading.Event.wait = lambda *a: waits.append(1)\n"
+    )
+    kernel.run(counted + "sys.stdout.flush(); sys.stderr.flush(); threading.Event.wait = wait")
+    assert '"text/plain": "0"' in kernel.run("len(waits)")

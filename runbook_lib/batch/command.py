@@ -2,55 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runbook_lib.batch import progress
-from runbook_lib.batch.one_tenant import TenantOutcome
-from runbook_lib.batch.runner import DONE, Options, begin, begun, new_run_folder, outcome_of, run_tenants
+from runbook_lib.batch.one_tenant import DONE, TenantOutcome, finished
+from runbook_lib.batch.runner import OUTPUTS, Options, Watcher, begin, begun, new_run_folder, outcome_of, run_tenants
+from runbook_lib.batch.sharing import Mirror, Shard, Sharing
 from runbook_lib.batch.summary import write_summary
 from runbook_lib.batch.tenants_file import read_tenants
 from runbook_lib.errors import SettingsError
+from runbook_lib.journal import read_events
 from runbook_lib.report import tenant_status
-from runbook_lib.settings import RunMode, TenantSettings
+from runbook_lib.settings import RunMode, TenantSettings, output_name
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which tenants of which file, in which mode: as the command line says. `mode` None: plan, or as in the run resumed."""
+    """Which tenants of which file, in which mode: as the command line says. `mode` None: plan, or as in the run resumed.
+
+    `run_id` names a run that several tasks carry out, `shard` this one's part of it; `out` may be a URL that fsspec knows.
+    """
 
     tenants_file: Path | None
     mode: RunMode | None = None
     only: tuple[str, ...] = ()
     resume: Path | None = None
     failed: bool = False
-    out: Path | None = None
+    out: Path | str | None = None
+    run_id: str = ""
+    shard: Shard | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines may be at work on the run or beside it."""
+        return bool(self.run_id) or self._url is not None
+
+    @property
+    def _url(self) -> str | None:
+        return self.out if isinstance(self.out, str) and "://" in self.out else None
+
+    @property
+    def base(self) -> Path:
+        """The folder of runs on this machine."""
+        return OUTPUTS if self.out is None or self._url else Path(self.out)
+
+    def mirror(self) -> Mirror | None:
+        """Return the mirror of the URL, None for a folder."""
+        return Mirror(self._url, self.base) if self._url else None
 
 
-def carry_out(wanted: Wanted, options: Options) -> tuple[Path, tuple[TenantOutcome, ...], int]:
-    """Run the wanted tenants; return the run's folder, how each tenant of the run ended, and the exit code.
+Watching = Callable[[int], AbstractContextManager[Watcher]]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run's folder, all its tenants, those of this task, and the outcomes of those that need nothing."""
+
+    folder: Path
+    everyone: Sequence[TenantSettings]
+    mine: Sequence[TenantSettings]
+    kept: dict[str, TenantOutcome]
+    mode: RunMode
+
+
+def carry_out(
+    wanted: Wanted, options: Options, watching: Watching = progress.shown
+) -> tuple[Path, tuple[TenantOutcome, ...], int]:
+    """Run the wanted tenants; return the run's folder, how each tenant of this task ended, and the exit code.
 
     Raises `SettingsError` before anything is sent.
     """
     if wanted.failed and not wanted.resume:
         raise SettingsError("--failed goes with --resume RUN_DIR", "Name the run whose failed tenants are meant")
-    folder, everyone, kept = _resumed(wanted) if wanted.resume else _new(wanted)
-    mode = wanted.mode or (begun(folder)["mode"] if wanted.resume else RunMode.PLAN)
-    todo = [tenant for tenant in everyone if tenant.name not in kept]
-    if not wanted.resume:
-        begin(folder, _file_of(wanted), [tenant.name for tenant in everyone], mode)
-    outcomes, code = dict(kept), 0
-    try:
-        with progress.shown(len(todo)) as watcher:
-            made, code = run_tenants(todo, replace(options, mode=mode), folder, watcher)
-        outcomes |= {outcome.name: outcome for outcome in made}
-    finally:
-        missing = [tenant.name for tenant in everyone if tenant.name not in outcomes]
-        outcomes |= {name: outcome_of(folder, name) for name in missing}
-        ordered = tuple(outcomes[tenant.name] for tenant in everyone)
-        write_summary(folder, ordered)
-    return folder, ordered, code
+    if wanted.resume and wanted.is_shared:
+        raise SettingsError("--resume goes with neither --run-id nor a URL", "Give the same --out and --run-id again: it goes on")
+    if options.executor and (wanted.out is None or wanted.resume):
+        raise SettingsError("--executor needs --out, and no --resume", "Name a folder that all workers see, or a URL")
+    with _shared(wanted, options) as sharing:
+        run = _resumed(wanted) if wanted.resume else _joined(wanted, sharing) if wanted.run_id else _new(wanted)
+        todo = [tenant for tenant in run.mine if tenant.name not in run.kept]
+        outcomes, code = {name: outcome for name, outcome in run.kept.items() if name in {one.name for one in run.mine}}, 0
+        try:
+            with watching(len(todo)) as watcher:
+                made, code = run_tenants(todo, replace(options, mode=run.mode), run.folder, watcher, sharing)
+            outcomes |= {outcome.name: outcome for outcome in made}
+        finally:
+            outcomes |= {one.name: outcome_of(run.folder, one.name) for one in run.mine if one.name not in outcomes}
+            ordered = tuple(outcomes[one.name] for one in run.mine)
+            _summarise(run, ordered, sharing)
+    return run.folder, ordered, code
+
+
+@contextmanager
+def _shared(wanted: Wanted, options: Options) -> Iterator[Sharing | None]:
+    if not wanted.is_shared and not options.executor:
+        yield None
+        return
+    with Sharing.opened(wanted.base, wanted.mirror(), options.terms) as sharing:
+        yield sharing
+
+
+def _summarise(run: _Run, mine: tuple[TenantOutcome, ...], sharing: Sharing | None) -> None:
+    """Write the summary: of this task's tenants, or of the whole run as far as it is when other tasks have a part in it."""
+    if sharing is None:
+        write_summary(run.folder, mine)
+        return
+    with sharing.summarising(run.folder):
+        own = {outcome.name: outcome for outcome in mine if outcome.status != "busy"}
+        others = [one.name for one in run.everyone if one.name not in own]
+        outcomes = own | {name: outcome_of(run.folder, name) for name in others}
+        ordered = tuple(outcomes[one.name] for one in run.everyone)
+        write_summary(run.folder, ordered, is_mirrored=sharing.mirror is not None)
 
 
 def outcomes_of(folder: Path) -> tuple[TenantOutcome, ...]:
@@ -63,19 +128,60 @@ def outcomes_of(folder: Path) -> tuple[TenantOutcome, ...]:
     return tuple(TenantOutcome(place.name, *tenant_status(place / "journal.jsonl"), place) for place in places)
 
 
+def merged(folders: Sequence[Path]) -> tuple[TenantOutcome, ...]:
+    """Return how the tenants of several runs ended, each once: as the run left it that was at work on it last.
+
+    Raises `SettingsError` when a folder is of no run.
+    """
+    latest: dict[str, tuple[str, TenantOutcome]] = {}
+    for folder in folders:
+        for outcome in outcomes_of(folder):
+            at = _last_at(outcome.folder / "journal.jsonl")
+            if outcome.name not in latest or at > latest[outcome.name][0]:
+                latest[outcome.name] = (at, outcome)
+    return tuple(outcome for _, outcome in latest.values())
+
+
+def _last_at(journal: Path) -> str:
+    """Return the time of a journal's last event, as text in UTC; empty when there is none."""
+    events = read_events(journal) if journal.exists() else ()
+    return str(events[-1]["time"]) if events else ""
+
+
 def _file_of(wanted: Wanted) -> Path:
     if wanted.tenants_file is None:
         raise SettingsError("no tenants file is named", "Name one, or a run to go on with: --resume RUN_DIR")
     return wanted.tenants_file
 
 
-def _new(wanted: Wanted) -> tuple[Path, Sequence[TenantSettings], dict[str, TenantOutcome]]:
+def _new(wanted: Wanted) -> _Run:
+    mine = _part(_chosen(read_tenants(_file_of(wanted)), wanted.only), wanted.shard)
+    folder, mode = new_run_folder(wanted.base), wanted.mode or RunMode.PLAN
+    begin(folder, _file_of(wanted), [tenant.name for tenant in mine], mode)
+    return _Run(folder, mine, mine, {}, mode)
+
+
+def _joined(wanted: Wanted, sharing: Sharing | None) -> _Run:
+    """Return a run of that id, begun now or by another task, of which nothing is done again that is done."""
+    if output_name(wanted.run_id) != wanted.run_id:
+        raise SettingsError(f"--run-id {wanted.run_id} is no plain name", "Use small letters, digits, - and _; 64 at most")
     everyone = _chosen(read_tenants(_file_of(wanted)), wanted.only)
-    return new_run_folder(wanted.out), everyone, {}
+    folder = wanted.base / wanted.run_id
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode, names = wanted.mode or RunMode.PLAN, [tenant.name for tenant in everyone]
+    if sharing and sharing.mirror:
+        sharing.mirror.fetch_run(wanted.run_id)
+    if not (folder / "run.json").exists():
+        begin(folder, _file_of(wanted), names, mode)
+    if begun(folder)["tenants"] != names:
+        raise SettingsError(f"the run {wanted.run_id} has other tenants", "Name the same file as its other tasks, or another id")
+    found = {name: finished(name, mode, folder / output_name(name)) for name in names}
+    kept = {name: outcome for name, outcome in found.items() if outcome is not None}
+    return _Run(folder, everyone, _part(everyone, wanted.shard), kept, mode)
 
 
-def _resumed(wanted: Wanted) -> tuple[Path, Sequence[TenantSettings], dict[str, TenantOutcome]]:
-    """Return the run's folder, its tenants as the file has them now, and the outcomes of those that need nothing."""
+def _resumed(wanted: Wanted) -> _Run:
+    """Return a run that goes on, its tenants as the file has them now."""
     folder = Path(wanted.resume or "")
     about = begun(folder)
     listed = {tenant.name: tenant for tenant in read_tenants(wanted.tenants_file or about["tenants_file"])}
@@ -83,16 +189,20 @@ def _resumed(wanted: Wanted) -> tuple[Path, Sequence[TenantSettings], dict[str, 
         raise SettingsError(f"the tenants file has no {', '.join(gone)} any more", "Put the rows back, or start a new run")
     everyone = [listed[name] for name in about["tenants"]]
     mode = wanted.mode or about["mode"]
-    finished = (*DONE, "pending") if mode is RunMode.PLAN else DONE
+    over = (*DONE, "pending") if mode is RunMode.PLAN else DONE
     asked = ("failed", "blocked", "busy") if wanted.failed else None
-    chosen = {tenant.name for tenant in _chosen(everyone, wanted.only)}
+    chosen = {tenant.name for tenant in _part(_chosen(everyone, wanted.only), wanted.shard)}
     earlier = [outcome_of(folder, name) for name in about["tenants"]]
     kept = {
         outcome.name: outcome
         for outcome in earlier
-        if outcome.status in finished or outcome.name not in chosen or (asked and outcome.status not in asked)
+        if outcome.status in over or outcome.name not in chosen or (asked and outcome.status not in asked)
     }
-    return folder, everyone, kept
+    return _Run(folder, everyone, everyone, kept, mode)
+
+
+def _part(tenants: Sequence[TenantSettings], shard: Shard | None) -> Sequence[TenantSettings]:
+    return [tenant for tenant in tenants if shard is None or shard.has(tenant.name)]
 
 
 def _chosen(tenants: Sequence[TenantSettings], only: tuple[str, ...]) -> Sequence[TenantSettings]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from runbook_lib import __version__
 from runbook_lib.batch.grants import Grants
+from runbook_lib.batch.sharing import Held, Sharing
 from runbook_lib.batch.warm_kernels import KernelKind
 from runbook_lib.errors import TenantBusy
 from runbook_lib.lock import TenantLock
@@ -23,8 +24,9 @@ from runbook_lib.settings import COLUMNS, PACE_VARIABLE, RunMode, TenantSettings
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOTEBOOK = PROJECT / "notebooks" / "inbound_scim.ipynb"
+DONE = ("done", "unchanged")
 STARTS = 3  # of a kernel that dies before its first cell
-_REFUSED_AT_THE_START = {"TenantBusy": "busy", "SettingsError": "failed", "JournalFailed": "failed"}
+_REFUSED = {"TenantBusy": "busy", "SettingsError": "failed", "JournalFailed": "failed", "LeaseLost": "busy"}
 _SOCKET_PATH_LIMIT = 60  # of the 107 characters that the address of a socket may have
 
 
@@ -41,28 +43,36 @@ class TenantOutcome:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What the tenants of a run share. `scratch` is a folder for sockets; their pace is kept in it too."""
+    """What the tenants of a run share. `scratch` is a folder for sockets; their pace is kept in it too.
+
+    `sharing` is there when tasks on other machines may be at work on the same run; `pace` when other processes of this machine
+    keep the same pace.
+    """
 
     scratch: Path
     kernel: KernelKind = "auto"
     must_stop: Callable[[], bool] = lambda: False
+    sharing: Sharing | None = None
+    pace: Path | None = None
     grants: Grants = field(default_factory=Grants)
 
     @classmethod
     @contextmanager
-    def opened(cls, kernel: KernelKind = "auto", must_stop: Callable[[], bool] = lambda: False) -> Iterator[Workshop]:
+    def opened(
+        cls, kernel: KernelKind = "auto", must_stop: Callable[[], bool] = lambda: False, sharing: Sharing | None = None
+    ) -> Iterator[Workshop]:
         """Make the folder and remove it at the end."""
         usual = tempfile.gettempdir()
         scratch = tempfile.mkdtemp(prefix="scim-", dir=usual if len(usual) < _SOCKET_PATH_LIMIT else "/tmp")  # noqa: S108
         try:
             (Path(scratch) / "pace").mkdir()
-            yield cls(Path(scratch), kernel, must_stop)
+            yield cls(Path(scratch), kernel, must_stop, sharing)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def environment_for(self, tenant: TenantSettings) -> dict[str, str]:
         """Return the whole environment of a tenant's kernel."""
-        return child_environment(**{PACE_VARIABLE: str(self.scratch / "pace")}, **self.grants.variables_for(tenant))
+        return child_environment(**{PACE_VARIABLE: str(self.pace or self.scratch / "pace")}, **self.grants.variables_for(tenant))
 
 
 def run_tenant(
@@ -70,8 +80,40 @@ def run_tenant(
 ) -> TenantOutcome:
     """Execute the notebook for one tenant and return how it ended, from its journal.
 
+    Where tasks share the run, its lease is held meanwhile, and a tenant that another task has finished is left alone.
     A kernel that dies before anything is in the journal has done nothing, and is started again. Raises what is a defect.
     """
+    if workshop.sharing is None:
+        return _run_here(tenant, mode, folder, workshop, on_step)
+    outcome = None
+    try:
+        with workshop.sharing.held(tenant, folder) as held:
+            outcome = finished(tenant.name, mode, folder) or _run_here(tenant, mode, folder, workshop, on_step, held)
+    except TenantBusy as busy:
+        return TenantOutcome(tenant.name, "busy", str(busy), folder)
+    except OSError as broken:
+        about = f"{outcome.status if outcome else 'not begun'}, but the shared place cannot be used ({broken}); see {folder}"
+        return TenantOutcome(tenant.name, "failed", scrubber.scrub(about), folder)
+    return outcome
+
+
+def finished(name: str, mode: RunMode, folder: Path) -> TenantOutcome | None:
+    """Return the outcome of a tenant that this run has finished in this mode, None when something is left to do."""
+    if not (folder / "journal.jsonl").exists():
+        return None
+    status, about = tenant_status(folder / "journal.jsonl")
+    is_finished = status in (*DONE, "pending") if mode is RunMode.PLAN else status in DONE
+    return TenantOutcome(name, status, about, folder) if is_finished else None
+
+
+def _run_here(
+    tenant: TenantSettings,
+    mode: RunMode,
+    folder: Path,
+    workshop: Workshop,
+    on_step: Callable[[str], None],
+    held: Held | None = None,
+) -> TenantOutcome:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -94,6 +136,7 @@ def run_tenant(
                 tenant,
                 workshop,
                 on_step,
+                held,
             )
         except PapermillExecutionError as failed:
             kind, trouble = failed.ename, f"{failed.ename}: {failed.evalue}"
@@ -106,9 +149,12 @@ def run_tenant(
             if _size(journal) == before and start < STARTS:
                 continue
         break
-    status, about = _ended(journal, tenant.name, mode) if _size(journal) > before else ("failed", trouble or "nothing happened")
-    if kind in _REFUSED_AT_THE_START:  # the journal, if any, is an earlier run's
-        status, about = _REFUSED_AT_THE_START[kind], trouble
+    if kind in _REFUSED:  # the journal, if any, is not this run's
+        status, about = _REFUSED[kind], trouble
+    elif _size(journal) > before:
+        status, about = _ended(journal, tenant.name, mode)
+    else:
+        status, about = "failed", trouble or "nothing happened"
     about = scrubber.scrub(about if not trouble or trouble in about else f"{about} ({trouble})")
     return TenantOutcome(tenant.name, status, about, folder, time.monotonic() - started)
 
@@ -141,7 +187,12 @@ def _ended(journal: Path, name: str, mode: RunMode) -> tuple[str, str]:
 
 
 def _execute(
-    parameters: Mapping[str, str], page: Path, tenant: TenantSettings, workshop: Workshop, on_step: Callable[[str], None]
+    parameters: Mapping[str, str],
+    page: Path,
+    tenant: TenantSettings,
+    workshop: Workshop,
+    on_step: Callable[[str], None],
+    held: Held | None,
 ) -> None:
     from runbook_lib.batch.execution import execute
     from runbook_lib.batch.pages import private
@@ -154,9 +205,9 @@ def _execute(
             parameters,
             kernel=workshop.kernel,
             sockets=sockets,
-            environment=workshop.environment_for(tenant),
+            environment={**workshop.environment_for(tenant), **(held.variables if held else {})},
             on_step=on_step,
-            must_stop=workshop.must_stop,
+            must_stop=lambda: workshop.must_stop() or (held is not None and held.is_lost()),
         )
     finally:
         shutil.rmtree(sockets, ignore_errors=True)

@@ -30,25 +30,50 @@ def shown(total: int) -> Iterator[Watcher]:
         watcher.close()
 
 
-class _Lines:
+@contextmanager
+def unseen(_total: int) -> Iterator[Watcher]:
+    """Give a watcher that shows nothing, for pages whose outputs are compared."""
+    yield _Nothing()
+
+
+class _Nothing:
+    def begins(self, name: str) -> None:
+        """Say nothing."""
+
+    def step(self, name: str, number: str) -> None:
+        """Say nothing."""
+
+    def part(self, name: str, done: int, of: int) -> None:
+        """Say nothing."""
+
+    def ends(self, outcome: TenantOutcome) -> None:
+        """Say nothing."""
+
+    def says(self, text: str) -> None:
+        """Say nothing."""
+
+
+class _Lines(_Nothing):
     """One line when a tenant ends, as a log wants it."""
 
     def __init__(self, total: int) -> None:
         self._total = total
         self._count = 0
+        self._tenths: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
-
-    def begins(self, name: str) -> None:
-        """Say nothing: the end will tell."""
-
-    def step(self, name: str, number: str) -> None:
-        """Say nothing."""
 
     def ends(self, outcome: TenantOutcome) -> None:
         """Write how a tenant ended."""
         with self._lock:
             self._count += 1
             self.says(f"[{self._count}/{self._total}] {outcome.name}: {outcome.status}: {outcome.about}")
+
+    def part(self, name: str, done: int, of: int) -> None:
+        """Write a line at each tenth of a step of many writes."""
+        with self._lock:
+            if done * 10 // of > self._tenths.get((name, of), 0):
+                self._tenths[name, of] = done * 10 // of
+                self.says(f"{name}: {done} of {of} requests of this step")
 
     def says(self, text: str) -> None:
         """Write one line."""
@@ -83,6 +108,12 @@ class _Bars:
             if bar := self._bars.get(name):
                 bar.n = _POSITIONS[number] - 1
                 bar.set_postfix_str(f"{number} {_TITLES[number]}"[:60])
+
+    def part(self, name: str, done: int, of: int) -> None:
+        """Show how far a step of many writes is."""
+        with self._lock:
+            if bar := self._bars.get(name):
+                bar.set_postfix_str(f"{done} of {of} requests")
 
     def ends(self, outcome: TenantOutcome) -> None:
         """Close the tenant's line, move the line for all, and keep the end of a tenant that needs somebody."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,25 +19,32 @@ from types import FrameType
 from typing import Any, Protocol
 
 from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, run_tenant
+from runbook_lib.batch.parts import parts_told
+from runbook_lib.batch.sharing import Sharing
 from runbook_lib.batch.warm_kernels import KernelKind
 from runbook_lib.errors import SettingsError
+from runbook_lib.lease import TERMS, Terms
 from runbook_lib.report import exit_code, tenant_status, write_private
 from runbook_lib.secret import scrubber
 from runbook_lib.settings import RunMode, TenantSettings, output_name
 
-DONE = ("done", "unchanged")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is carried out. `canary` tenants go first, 0: no wave of their own; `max_failures` None: no limit."""
+    """How a run is carried out. `canary` tenants go first, 0: no wave of their own; `max_failures` None: no limit.
+
+    `executor` is the address of a cluster whose workers run the tenants; empty: this machine does. `terms` are those of leases.
+    """
 
     mode: RunMode = RunMode.PLAN
     jobs: int = 16
     kernel: KernelKind = "auto"
     canary: int = 0
     max_failures: int | None = None
+    executor: str = ""
+    terms: Terms = TERMS
 
 
 class Watcher(Protocol):
@@ -47,6 +55,9 @@ class Watcher(Protocol):
 
     def step(self, name: str, number: str) -> None:
         """A tenant comes to a step."""
+
+    def part(self, name: str, done: int, of: int) -> None:
+        """A tenant's step has written so many of its changes."""
 
     def ends(self, outcome: TenantOutcome) -> None:
         """A tenant is done, or will not be started."""
@@ -67,15 +78,18 @@ class Stop:
         return self.signal != 0
 
 
+OUTPUTS = PROJECT / "outputs"
+
+
 def new_run_folder(out: Path | None) -> Path:
     """Return a new folder `<run id>` below `out`, readable by its owner only."""
-    folder = (out or PROJECT / "outputs") / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    folder = (out or OUTPUTS) / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     folder.mkdir(mode=0o700, parents=True)
     return folder
 
 
 def run_tenants(
-    tenants: Sequence[TenantSettings], options: Options, folder: Path, watcher: Watcher
+    tenants: Sequence[TenantSettings], options: Options, folder: Path, watcher: Watcher, sharing: Sharing | None = None
 ) -> tuple[tuple[TenantOutcome, ...], int]:
     """Run every tenant; one that fails never touches another. Returns the outcomes, in order, and the exit code.
 
@@ -84,11 +98,15 @@ def run_tenants(
     """
     outcomes: dict[str, TenantOutcome] = {}
     stop = Stop()
-    with Workshop.opened(options.kernel, stop.is_urgent) as workshop, _stopped_by_signals(stop, watcher, workshop.scratch):
+    with (
+        Workshop.opened(options.kernel, stop.is_urgent, sharing) as workshop,
+        _stopped_by_signals(stop, watcher, workshop.scratch),
+        _carrying(options, folder, workshop, stop) as carry,
+    ):
         waves = [tenants[: options.canary], tenants[options.canary :]] if options.canary else [tenants]
         for number, wave in enumerate(waves):
             with ThreadPoolExecutor(options.jobs, thread_name_prefix="tenant") as pool:
-                run = _Wave(options, folder, workshop, watcher, stop, outcomes)
+                run = _Wave(options, folder, carry, watcher, stop, outcomes)
                 for future in [pool.submit(run.one, tenant) for tenant in wave]:
                     future.result()
             if number == 0 and options.canary and (gate := _gate_failure(outcomes.values())):
@@ -97,11 +115,26 @@ def run_tenants(
     return ordered, 128 + stop.signal if stop.signal else exit_code(outcome.status for outcome in ordered)
 
 
+Carry = Callable[[TenantSettings, Path, Callable[[str], None]], TenantOutcome]
+
+
+@contextmanager
+def _carrying(options: Options, folder: Path, workshop: Workshop, stop: Stop) -> Iterator[Carry]:
+    """Give what carries one tenant out: here, or on a cluster."""
+    if options.executor:
+        from runbook_lib.batch.cluster import on_cluster
+
+        with on_cluster(options, folder, workshop, stop.is_urgent) as carry:
+            yield carry
+    else:
+        yield lambda tenant, place, on_step: run_tenant(tenant, options.mode, place, workshop, on_step)
+
+
 @dataclass
 class _Wave:
     options: Options
     folder: Path
-    workshop: Workshop
+    carry: Carry
     watcher: Watcher
     stop: Stop
     outcomes: dict[str, TenantOutcome]
@@ -114,7 +147,8 @@ class _Wave:
             outcome = TenantOutcome(tenant.name, "not-started", f"not started: {self.stop.reason}", place)
         else:
             self.watcher.begins(tenant.name)
-            outcome = self._run(tenant, place)
+            with parts_told(place / "journal.jsonl", lambda done, of: self.watcher.part(tenant.name, done, of)):
+                outcome = self._run(tenant, place)
         with self._counting:
             self.outcomes[tenant.name] = outcome
             failed = sum(kept.status in ("failed", "interrupted", "busy") for kept in self.outcomes.values())
@@ -125,7 +159,7 @@ class _Wave:
 
     def _run(self, tenant: TenantSettings, place: Path) -> TenantOutcome:
         try:
-            return run_tenant(tenant, self.options.mode, place, self.workshop, lambda step: self.watcher.step(tenant.name, step))
+            return self.carry(tenant, place, lambda step: self.watcher.step(tenant.name, step))
         except Exception as defect:  # noqa: BLE001 - the next tenant has nothing to do with it
             _log.exception("%s: this is a defect of the runbook, please report it", tenant.name)
             about = scrubber.scrub(f"a defect of the runbook, please report it: {type(defect).__name__}: {defect}")
@@ -167,9 +201,14 @@ def _stopped_by_signals(stop: Stop, watcher: Watcher, scratch: Path) -> Iterator
 
 
 def begin(folder: Path, tenants_file: Path, names: Sequence[str], mode: RunMode) -> None:
-    """Write down what the run is about, so that it can be resumed when nothing else is left of it."""
+    """Write down what the run is about, so that it can be resumed when nothing else is left of it.
+
+    Tasks that share a run may all do so at once: each writes the same, whole or not at all.
+    """
     about = {"tenants_file": str(tenants_file.absolute()), "mode": str(mode), "tenants": list(names)}
-    write_private(folder / "run.json", json.dumps(about, indent=1, ensure_ascii=False))
+    own = folder / f".run-{secrets.token_hex(4)}.json"
+    write_private(own, json.dumps(about, indent=1, ensure_ascii=False))
+    own.replace(folder / "run.json")
 
 
 def begun(folder: Path) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,11 @@ _SPANS = (("up to 5 s", 5.0), ("up to 15 s", 15.0), ("up to 60 s", 60.0), ("up t
 
 @dataclass(frozen=True)
 class TenantRow:
-    """One tenant: `steps` by number as in results.json, `seconds` from first to last event, None when nothing was begun."""
+    """One tenant.
+
+    `folder` is as seen from the summary; `steps` by number as in results.json; `seconds` from first to last event, None when
+    nothing was begun.
+    """
 
     name: str
     status: str
@@ -57,16 +62,26 @@ class TenantRow:
         return red or ({"step": "", "reason": self.about, "remedy": remedy},)
 
 
-def write_summary(folder: Path, outcomes: Sequence[TenantOutcome]) -> None:
-    """Write summary.html, summary.json, summary.csv and junit.xml; tenants in the order of `outcomes`."""
-    rows = [_row(outcome) for outcome in outcomes]
+def write_summary(folder: Path, outcomes: Sequence[TenantOutcome], *, is_mirrored: bool = False) -> None:
+    """Write summary.html, summary.json, summary.csv and junit.xml; tenants in the order of `outcomes`.
+
+    With `is_mirrored` other machines' pages and reports are not here, but will lie beside the summary where it is copied to.
+    """
+    rows = [_row(outcome, folder) for outcome in outcomes]
+    if is_mirrored:
+        rows = [replace(row, files=_FILES if row.seconds is not None else ()) for row in rows]
     write_private(folder / "summary.json", json.dumps([_flat(row) for row in rows], indent=1, ensure_ascii=False))
     write_private(folder / "summary.csv", summary_csv(rows))
     write_private(folder / "summary.html", summary_html(rows))
     write_private(folder / "junit.xml", junit(rows))
 
 
-def _row(outcome: TenantOutcome) -> TenantRow:
+def tenant_rows(outcomes: Iterable[TenantOutcome]) -> list[TenantRow]:
+    """Return a row for each tenant, with what its journal tells of its steps."""
+    return [_row(outcome, outcome.folder.parent) for outcome in outcomes]
+
+
+def _row(outcome: TenantOutcome, base: Path) -> TenantRow:
     events = _last_run(outcome.folder / "journal.jsonl") if outcome.status != "not-started" else ()
     steps = {
         event["step"]: {name: str(event.get(name, "")) for name in ("step", "status", "reason", "remedy")}
@@ -78,7 +93,7 @@ def _row(outcome: TenantOutcome) -> TenantRow:
         outcome.name,
         outcome.status,
         outcome.about,
-        outcome.folder.name,
+        Path(os.path.relpath(outcome.folder, base)).as_posix(),
         round((times[-1] - times[0]).total_seconds(), 1) if times else None,
         steps,
         tuple((label, name) for label, name in _FILES if (outcome.folder / name).exists()),

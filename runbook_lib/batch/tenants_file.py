@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def read_tenants(path: Path) -> tuple[TenantSettings, ...]:
     tenants, problems = [], []
     for number, row in rows:
         try:
-            tenants.append((number, TenantSettings.from_parameters(_anchored(row, path.absolute().parent), row=number)))
+            tenants.append((number, TenantSettings.from_parameters(anchored(row, path.absolute().parent), row=number)))
         except SettingsError as problem:
             problems.append(problem)
     problems += _duplicates(tenants) + _unresolved(tenants)
@@ -46,7 +47,7 @@ def _together(problems: list[SettingsError]) -> SettingsError:
     return SettingsError("\n  ".join([f"{len(problems)} problems", *lines]) + "\nThe whole file is refused", CORRECT_IT)
 
 
-def _anchored(row: dict[str, Any], folder: Path) -> dict[str, Any]:
+def anchored(row: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the row with relative paths made absolute: kernels start in folders of their own."""
     anchored = dict(row)
     for column, prefix in (("cloud", "sandbox:"), *((column, "file:") for column in SECRET_COLUMNS)):

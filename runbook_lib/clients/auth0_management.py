@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -46,15 +46,25 @@ class Auth0Management:
 
     def connections_of(self, strategy: str) -> tuple[Connection, ...]:
         """Return every connection of a strategy, by checkpoints: offsets end at 1,000 (docs-v2, deprecations)."""
-        query: tuple[tuple[str, str], ...] = (("strategy", strategy), ("take", PAGE_SIZE))
-        found: list[Connection] = []
-        following = None
+        found = self._by_checkpoints("/api/v2/connections", "connections", (("strategy", strategy),))
+        return tuple(Connection.from_wire(entry) for entry in found)
+
+    def scim_configurations(self) -> tuple[ScimConfiguration, ...]:
+        """Return every SCIM configuration of the tenant (API description, connections-scim-configurations)."""
+        found = self._by_checkpoints("/api/v2/connections-scim-configurations", "scim_configurations")
+        return tuple(ScimConfiguration.from_wire(entry) for entry in found)
+
+    def _by_checkpoints(self, path: str, key: str, query: tuple[tuple[str, str], ...] = ()) -> Iterator[Any]:
+        """Yield the entries of a list, page after page. A checkpoint that comes again is the end: it would go in a circle."""
+        query, seen = (*query, ("take", PAGE_SIZE)), {""}
+        following = ""
         while True:
-            body = self.service.read("/api/v2/connections", (*query, ("from", following)) if following else query)
-            found += [Connection.from_wire(entry) for entry in body["connections"]]
-            if not body.get("next") or body["next"] == following:
-                return tuple(found)
-            following = str(body["next"])
+            body = self.service.read(path, (*query, ("from", following)) if following else query)
+            yield from body[key]
+            following = str(body.get("next") or "")
+            if following in seen:
+                return
+            seen.add(following)
 
     def scim_configuration(self, connection_id: str) -> ScimConfiguration | None:
         """Return the SCIM configuration, or None when SCIM is off.

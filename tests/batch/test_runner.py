@@ -33,6 +33,9 @@ class Silent:
     def step(self, name, number):
         pass
 
+    def part(self, name, done, of):
+        pass
+
     def ends(self, outcome):
         self.ended.append(outcome.name)
 

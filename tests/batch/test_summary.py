@@ -36,7 +36,7 @@ def test_the_page_has_a_cell_for_every_tenant_and_step_and_the_remedy_of_every_r
     todo = page[page.index("<h2>What to do") : page.index("<h2>All tenants")]
     assert "2 SCIM tokens already" in todo
     assert "not started: 1 tenants failed" in todo
-    assert 'href="fresh/report.html"' in matrix
+    assert 'href="run-0/fresh/report.html"' in matrix
 
 
 def test_the_page_needs_nothing_from_outside_and_runs_nothing_of_a_tenant(summary):

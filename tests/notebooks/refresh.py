@@ -1,4 +1,4 @@
-"""Execute the page against a fresh sandbox and store its outputs: python -m tests.notebooks.refresh."""
+"""Execute the pages against a fresh sandbox each and store their outputs: python -m tests.notebooks.refresh."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-PAGE = Path(__file__).resolve().parent.parent.parent / "notebooks" / "inbound_scim.ipynb"
+FOLDER = Path(__file__).resolve().parent.parent.parent / "notebooks"
+PAGES = (FOLDER / "inbound_scim.ipynb", FOLDER / "fleet.ipynb")
 
 
-def refresh() -> None:
-    page = nbformat.read(PAGE, as_version=4)
-    NotebookClient(page, timeout=60, record_timing=False, store_widget_state=False).execute()
+def refresh(path: Path) -> None:
+    page = nbformat.read(path, as_version=4)
+    NotebookClient(page, timeout=120, record_timing=False, store_widget_state=False).execute()
     page.metadata["language_info"] = {"name": "python"}  # no interpreter version: it is not the page's
-    nbformat.write(page, PAGE)
+    nbformat.write(page, path)
 
 
 if __name__ == "__main__":
-    refresh()
+    for path in PAGES:
+        refresh(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGE = ROOT / "notebooks" / "inbound_scim.ipynb"
+PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def command_line(*arguments, **environment):
@@ -26,20 +26,21 @@ def command_line(*arguments, **environment):
     )
 
 
-def test_nbval_finds_the_committed_outputs_again():
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_nbval_finds_the_committed_outputs_again(page):
     options = [
         "--nbval",
         "--nbval-current-env",
         "--nbval-cell-timeout",
-        "60",
+        "120",
         "--nbval-sanitize-with",
         ROOT / "tests/notebooks/sanitize.cfg",
     ]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-c", os.devnull, *map(str, options), str(PAGE)],
+        [sys.executable, "-m", "pytest", "-c", os.devnull, *map(str, options), str(page)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
         check=False,
     )
     assert run.returncode == 0, run.stdout[-4000:]

@@ -1,0 +1,97 @@
+"""Compare ways to carry out many tenants, by one command: .venv/bin/python -m tests.benchmarks
+
+Contestants take turns within a round, so that a machine that gets slower gets slower for all; every output of every run is
+verified. Prints Markdown, as tests/benchmarks/README.md has it.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import sys
+from datetime import UTC, datetime
+
+import click
+import psutil
+
+from tests.benchmarks.assignments import assignments
+from tests.benchmarks.measuring import Bench, Measured
+
+RATIOS = (
+    # what is divided by what, at which delay, at how many in flight, what it must reach
+    ("ours", "floor", 100, "at most 1.6"),
+    ("loop", "ours", 0, "at least 5"),
+    ("pool", "ours", 0, "at least 2.5"),
+)
+
+
+@click.command()
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--tenants", default=40, show_default=True)
+@click.option("--jobs", default=16, show_default=True, help="Tenants in flight, of the floor and of ours.")
+@click.option("--speed/--no-speed", default=True, show_default=True)
+@click.option("--memory/--no-memory", default=True, show_default=True)
+@click.option("--many", default=0, show_default=True, help="Also compare the parent's memory at 300 and at so many tenants.")
+@click.option("--assign", default=0, show_default=True, help="Also assign so many people on one tenant.")
+def main(rounds: int, tenants: int, jobs: int, *, speed: bool, memory: bool, many: int, assign: int) -> None:
+    """Measure, and print the results as Markdown."""
+    load = psutil.getloadavg()[0]
+    _say(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, ")
+    _say(f"{platform.system()} {platform.release()}, load before {load:.1f}; {tenants} tenants planned, {jobs} in flight\n")
+    if speed:
+        with Bench.opened(tenants) as bench:
+            for delay_ms, names in ((0, ("floor", "ours", "pool", "loop")), (100, ("floor", "ours"))):
+                _speed(bench, delay_ms, names, rounds, tenants, jobs)
+    if memory:
+        with Bench.opened(tenants) as bench:
+            bench.control("POST", "/pressure", {"delay_s": 0.1})
+            peak = bench.measured("ours", tenants, jobs, with_memory=True)
+            assert peak.peak_pss_mb is not None
+            _say(f"| memory | peak {peak.peak_pss_mb:.0f} MB, {peak.peak_pss_mb / jobs:.0f} MB a tenant in flight |\n")
+    if many:
+        for count in (300, many):
+            with Bench.opened(count) as bench:
+                grown = bench.measured("ours", count, jobs, with_memory=True)
+                _say(f"| parent at {count} tenants | {grown.parent_mb:.0f} MB at its highest, {grown.wall_s:.0f} s |\n")
+    if assign:
+        assignments(assign, _say)
+
+
+def _speed(bench: Bench, delay_ms: int, names: tuple[str, ...], rounds: int, tenants: int, jobs: int) -> None:
+    bench.control("POST", "/pressure", {"delay_s": delay_ms / 1000})
+    runs: dict[str, list[Measured]] = {name: [] for name in names}
+    for number in range(1, rounds + 1):
+        for name in names:
+            runs[name].append(bench.measured(name, tenants, jobs))
+            sys.stderr.write(f"{delay_ms} ms, round {number}, {name}: {runs[name][-1].wall_s:.2f} s\n")
+    _say(f"\n| {delay_ms} ms | wall s | CPU s a tenant | of the sandbox's a tenant |\n|---|---|---|---|\n")
+    for name, measured in runs.items():
+        walls = _range([one.wall_s for one in measured])
+        cpu, served = ([value(one) / tenants for one in measured] for value in (_cpu_s, _served_s))
+        _say(f"| {name} | {walls} | {_range(cpu, 3)} | {_range(served, 3)} |\n")
+    for top, bottom, at_ms, wanted in RATIOS:
+        if at_ms == delay_ms:
+            ratios = [a.wall_s / b.wall_s for a, b in zip(runs[top], runs[bottom], strict=True)]
+            each = " ".join(f"{ratio:.2f}" for ratio in ratios)
+            _say(f"| {top} / {bottom} | {_range(ratios)} | each round: {each} | must be {wanted} |\n")
+
+
+def _cpu_s(one: Measured) -> float:
+    return one.cpu_s
+
+
+def _served_s(one: Measured) -> float:
+    return one.served_s
+
+
+def _range(values: list[float], digits: int = 2) -> str:
+    return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}–{max(values):.{digits}f}]"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

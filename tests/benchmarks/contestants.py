@@ -1,0 +1,91 @@
+"""What is compared: the same plan of the same tenants, four ways. Run as a process of its own, so that start-up counts.
+
+python -m tests.benchmarks.contestants NAME TENANTS_FILE COUNT JOBS OUT
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+POOL = 4  # processes of papermill: the fastest of 2, 4, 8 and 16 on 2 cores
+
+
+def floor(tenants: Sequence[Any], jobs: int, out: Path) -> None:
+    """Bare threads in one process: the same calls through the same clients, one small file a tenant; no notebook, no journal."""
+    from runbook_lib.engine import Engine
+    from runbook_lib.journal import Journal
+    from runbook_lib.session import SANDBOX_PACE, open_view
+    from runbook_lib.settings import RunMode
+    from runbook_lib.steps import STEPS
+
+    class NoJournal(Journal):
+        def write(self, event: str, **facts: Any) -> int:
+            return 0
+
+    def one(tenant: Any) -> None:
+        nowhere = NoJournal(out / "none")
+        engine = Engine(open_view(tenant), mode=RunMode.PLAN, journal=nowhere, pace=SANDBOX_PACE, now=lambda: datetime.now(UTC))
+        rows = [{"step": step.number, "status": engine.do(step.number).status} for step in STEPS]
+        (out / tenant.name).mkdir()
+        (out / tenant.name / "results.json").write_text(json.dumps(rows))
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(one, tenants))
+
+
+def loop(tenants: Sequence[Any], _jobs: int, out: Path) -> None:
+    """A Python loop of papermill, as its documentation shows it."""
+    for tenant in tenants:
+        papermill_one(tenant.model_dump(mode="json"), out)
+
+
+def pool(tenants: Sequence[Any], _jobs: int, out: Path) -> None:
+    """A process pool of papermill."""
+    with ProcessPoolExecutor(POOL) as processes:
+        for done in [processes.submit(papermill_one, tenant.model_dump(mode="json"), out) for tenant in tenants]:
+            done.result()
+
+
+def papermill_one(values: dict[str, Any], out: Path) -> None:
+    import papermill
+
+    from runbook_lib.batch.one_tenant import NOTEBOOK
+    from runbook_lib.settings import COLUMNS
+
+    folder = out / values["name"]
+    folder.mkdir()
+    parameters = {**{name: values[name] for name in COLUMNS}, "mode": "plan", "out": str(folder)}
+    papermill.execute_notebook(str(NOTEBOOK), str(folder / NOTEBOOK.name), parameters, progress_bar=False)
+
+
+def ours(tenants: Sequence[Any], jobs: int, out: Path) -> None:
+    """`run`, as it is."""
+    from runbook_lib.batch.command import Wanted, carry_out
+    from runbook_lib.batch.progress import unseen
+    from runbook_lib.batch.runner import Options
+
+    names = tuple(tenant.name for tenant in tenants)
+    carry_out(Wanted(Path(sys.argv[2]), None, names, out=out), Options(jobs=jobs), unseen)
+
+
+CONTESTANTS: dict[str, Callable[[Sequence[Any], int, Path], None]] = {"floor": floor, "loop": loop, "pool": pool, "ours": ours}
+
+
+def main() -> None:
+    from runbook_lib.batch.tenants_file import read_tenants
+
+    name, file, count, jobs, out = sys.argv[1:]
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    tenants = [tenant for tenant in read_tenants(Path(file)) if tenant.name.startswith("tenant-")][: int(count)]
+    CONTESTANTS[name](tenants, int(jobs), Path(out))
+
+
+if __name__ == "__main__":
+    main()
