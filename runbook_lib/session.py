@@ -85,8 +85,8 @@ class Session:
         _refuse_another(record, settings)
         self.journal = Journal(self.out / "undo.jsonl", machine.now) if self._is_undo else record
         self.steps = steps_to_undo(record.events()) if self._is_undo else STEPS
-        write_private(self.out / "settings.json", json.dumps(settings.model_dump(mode="json"), indent=1))
         self.view = view
+        self._keep_settings()
         # What earlier runs of this tenant left: only tokens that one of them made may ever be deleted.
         journals = sorted(self.out.parent.parent.glob(f"*/{self.out.name}/journal.jsonl"))
         self.view.memory = Memory.of(past_of(journals, settings.auth0_domain, settings.auth0_connection))
@@ -109,6 +109,18 @@ class Session:
             mode=str(self.mode),
             tool=__version__,
         )
+
+    def amend(self, **changes: Any) -> None:
+        """Change settings from here on, checked like those given. What was planned by the old ones is not planned again here.
+
+        Raises `SettingsError`.
+        """
+        self.settings = TenantSettings.from_parameters({**self.view.settings.model_dump(), **changes})
+        self.view.settings = self.settings
+        self._keep_settings()
+
+    def _keep_settings(self) -> None:
+        write_private(self.out / "settings.json", json.dumps(self.settings.model_dump(mode="json"), indent=1))
 
     @contextlib.contextmanager
     def _holding(self) -> Iterator[None]:

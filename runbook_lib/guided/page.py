@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,8 +17,11 @@ from runbook_lib.errors import RunbookError
 from runbook_lib.facts import View
 from runbook_lib.guided.connecting import METHODS, Connecting, SignedIn
 from runbook_lib.guided.consoles import Link, console_link
+from runbook_lib.guided.mapping_editor import MappingEditor
 from runbook_lib.guided.worker import Ticking, Worker
 from runbook_lib.http import Deadline
+from runbook_lib.mapping import row_differences
+from runbook_lib.models import ScimMappingRow
 from runbook_lib.report import ICONS, write_private
 from runbook_lib.session import Session, open_view
 from runbook_lib.settings import RunMode, TenantSettings, output_name
@@ -83,6 +87,7 @@ SHORT = {
     "4.2": "Test one user",
     "4.3": "Turn on",
 }
+MAPPING_STEP = "1.5"
 _TITLES = {step.number: step.title for step in STEPS}
 
 
@@ -105,7 +110,7 @@ class GuidedSession:
         self._start: Surface | None = None
         self._rail: Surface | None = None
         self._end: Surface | None = None
-        self._worker = Worker(self._troubled)
+        self._worker = Worker()
         self._connecting = Connecting(on_change=self._draw_start)
         self._session: Session | None = None
         self._where = "real" if given or trouble else "sandbox"
@@ -113,6 +118,7 @@ class GuidedSession:
         self._busy: dict[str, str] = {}
         self._written = ""
         self._links: dict[str, Link | None] = {}
+        self._mapping = MappingEditor()
         self._connecting.trouble = trouble
         self._remember()
         self._has_landed = False
@@ -122,11 +128,11 @@ class GuidedSession:
         if given is not None:
             self._given(given)
         elif trouble is None and self._where == "sandbox":
-            self._worker.do(self._open_demo)
+            self._do(self._open_demo)
 
     def close(self) -> None:
         """Let go of the tenant, its lock included, when all work that was asked for is done."""
-        self._worker.do(self._close).result()
+        self._do(self._close).result()
 
     # What the cells call ----------------------------------------------------------------------------------------------
 
@@ -166,7 +172,7 @@ class GuidedSession:
         form = self._connecting
         if event in ("where", "demo"):
             self._where, self._demo = fields.get("where", self._where), fields.get("demo", self._demo)
-            self._worker.do(self._open_demo if self._where == "sandbox" else self._close)
+            self._do(self._open_demo if self._where == "sandbox" else self._close)
         elif event == "cancel":
             form.cancel()
         elif event == "again-auth0":
@@ -179,12 +185,12 @@ class GuidedSession:
             form.take({name: text for name, text in fields.items() if name not in ("where", "demo", "connection", "person")})
             if event in ("connection", "person"):
                 work = {"connection": lambda: form.choose(value), "person": lambda: form.choose_person(value)}[event]
-                self._worker.do(lambda: self._connect("Reading", work))
+                self._do(lambda: self._connect("Reading", work))
             elif event in ("sign-in-auth0", "sign-in-entra") and not form.wrong:
                 work = {"sign-in-auth0": form.sign_in_to_auth0, "sign-in-entra": form.sign_in_to_entra}[event]
-                self._worker.do(lambda: self._connect("Signing in", work))
+                self._do(lambda: self._connect("Signing in", work))
             elif event == "plan":
-                self._worker.do(lambda: self._connect("Planning", self._open_chosen))
+                self._do(lambda: self._connect("Planning", self._open_chosen))
         self._draw_start()
 
     def _connect(self, words: str, work: Callable[[], None]) -> None:
@@ -214,7 +220,7 @@ class GuidedSession:
         form = self._connecting
         form.values |= {name: str(value) for name, value in settings.model_dump().items() if isinstance(value, str | int)}
         if settings.entra_client_secret or not settings.entra_client_id:
-            self._worker.do(
+            self._do(
                 lambda: self._connect(
                     "Signing in", lambda: self._open(settings, open_view(settings, deadline=Deadline(math.inf)))
                 )
@@ -236,6 +242,7 @@ class GuidedSession:
         """Open the session of a tenant and plan every step."""
         self._close()
         out = self._folder / output_name(settings.name)
+        settings = view.settings = _with_mapping_of(out, settings)
         self._session = Session(settings, mode=RunMode.PLAN, out=out, view=view, is_page=True)
         self._plan_all()
         if not self._has_landed and self._start is not None:  # running all cells has left the reader at the end of the page
@@ -245,22 +252,28 @@ class GuidedSession:
     def _close(self) -> None:
         """Let go of the tenant that was open."""
         session, self._session, self._written = self._session, None, ""
-        self._links = {}
+        self._links, self._mapping = {}, MappingEditor()
         if session is not None:
             session.finish()
         self._draw_all()
 
     # Steps ------------------------------------------------------------------------------------------------------------
 
-    def _on_step(self, event: str, value: str, _fields: Fields) -> None:
+    def _on_step(self, event: str, value: str, fields: Fields) -> None:
         if event == "apply":
-            self._worker.do(lambda: self._press([value]))
+            self._do(lambda: self._press([value]), at=value)
         elif event == "apply-section":
-            self._worker.do(lambda: self._press(self._due(value)))
+            self._do(lambda: self._press(self._due(value)), at=value)
         elif event == "accept":
-            self._worker.do(lambda: self._accept(value))
+            self._do(lambda: self._accept(value), at=self._held_by(value))
         elif event == "look":
-            self._worker.do(lambda: self._look(value))
+            self._do(lambda: self._look(value), at=value)
+        elif event.startswith("mapping"):
+            self._on_mapping(event, value, fields)
+
+    def _do(self, work: Callable[[], None], at: str = "") -> Future[None]:
+        """Let the worker do something. What goes wrong is said at the step or section `at`, else at the start."""
+        return self._worker.do(work, lambda words: self._troubled(words, self._cards.get(at) or self._sections.get(at)))
 
     def _result(self, number: str) -> StepResult | None:
         return self._session.engine.results.get(number) if self._session else None
@@ -275,6 +288,8 @@ class GuidedSession:
         result = self._result(number)
         if result is None or result.status != "PLANNED" or result.kind not in ("ensure", "probe", "check"):
             return False
+        if number == MAPPING_STEP and self._mapping.is_edited:
+            return False  # what is typed is not what would be written
         waits = result.waits_for
         return not waits or (not alone and waits[0] == number[0] and self._can_apply(waits, alone=False))
 
@@ -289,6 +304,8 @@ class GuidedSession:
         if session is None or (result is not None and result.status == "CHANGED"):
             return
         session.do(number)
+        if number == MAPPING_STEP:
+            self._look_at_mapping(session.view)
         self._links[number] = self._link(session.view, number)
         self._draw_card(number)
         self._draw_rail()
@@ -306,6 +323,8 @@ class GuidedSession:
                     result = session.press(number)
             finally:
                 self._busy.pop(number, None)
+            if number == MAPPING_STEP:
+                self._look_at_mapping(session.view)
             self._draw_card(number)
             if result.status not in DONE:
                 self._draw_all()  # what stopped it stays to be read; the others keep their plan
@@ -332,9 +351,13 @@ class GuidedSession:
         if self._session is None:
             return
         view = self._session.view
-        held = next(result.step for result in self._session.engine.results.values() if result.hazard == hazard)
         view.settings = view.settings.model_copy(update={"accept": (*view.settings.accept, hazard)})
-        self._press([held])
+        self._press([self._held_by(hazard)])
+
+    def _held_by(self, hazard: str) -> str:
+        """Return the step that a hazard holds back."""
+        results = self._session.engine.results.values() if self._session else ()
+        return next((result.step for result in results if result.hazard == hazard), "")
 
     def _look(self, number: str) -> None:
         if self._session is None:
@@ -348,6 +371,47 @@ class GuidedSession:
         finally:
             self._busy.pop(number, None)
         self._plan_all()
+
+    # The mapping of step 1.5 -------------------------------------------------------------------------------------------
+
+    def _on_mapping(self, event: str, value: str, fields: Fields) -> None:
+        editor = self._mapping
+        editor.take(fields)
+        if event == "mapping-add":
+            editor.add()
+        elif event == "mapping-missing":
+            editor.add_missing(value)
+        elif event == "mapping-remove":
+            editor.remove(value)
+        elif event == "mapping-default":
+            editor.back_to_default()
+        elif event == "mapping-undo":
+            editor.undo()
+            self._do(self._plan_mapping, at=MAPPING_STEP)
+        elif event == "mapping-plan" and not editor.wrong:
+            self._do(self._plan_mapping, at=MAPPING_STEP)
+        self._draw_card(MAPPING_STEP)
+        self._draw_section(MAPPING_STEP[0])
+
+    def _plan_mapping(self) -> None:
+        """Make the rows what the settings want, and plan the step that writes them; rows as Auth0 has them are no wish."""
+        session, editor = self._session, self._mapping
+        if session is None:
+            return
+        wanted = editor.rows if row_differences(editor.saved, editor.rows) else ()
+        session.amend(mapping=[{"scim": row.scim, "auth0": row.auth0} for row in wanted])
+        session.engine.results.pop(MAPPING_STEP, None)
+        self._planned(MAPPING_STEP)
+        self._draw_all()
+
+    def _look_at_mapping(self, view: View) -> None:
+        """Show the editor what Auth0 holds and proposes; nothing while SCIM is off or cannot be read."""
+        try:
+            scim, default = view.read(facts.scim_configuration), view.read(facts.default_mapping)
+        except RunbookError:
+            return  # the card says why already
+        if scim is not None:
+            self._mapping.look(scim.mapping, default, [ScimMappingRow(row.scim, row.auth0) for row in view.settings.mapping])
 
     def _link(self, view: View, number: str) -> Link | None:
         if view.cloud.is_sandbox:
@@ -363,7 +427,7 @@ class GuidedSession:
 
     def _on_end(self, event: str, _value: str, _fields: Fields) -> None:
         if event == "report":
-            self._worker.do(self._report)
+            self._do(self._report)
 
     def _report(self) -> None:
         if self._session is not None:
@@ -382,13 +446,13 @@ class GuidedSession:
         self._draw_rail()
         self._draw_end()
 
-    def _troubled(self, words: str) -> None:
-        """Show the one line that a bug is shown as, where the person is looking."""
+    def _troubled(self, words: str, where: Surface | None = None) -> None:
+        """Show the one line that a refusal or a bug is, where the person is looking."""
         self._busy.clear()
         self._draw_all()
-        for surface in (self._start, self._end):
-            if surface is not None:
-                surface.send({"alert": words})
+        surface = where or self._start
+        if surface is not None:
+            surface.send({"alert": words})
 
     def _draw_start(self) -> None:
         if self._start is None:
@@ -463,6 +527,7 @@ class GuidedSession:
             can_apply=self._can_apply(number),
             link=self._links.get(number),
             extra="",
+            grid=self._mapping if number == MAPPING_STEP and self._mapping.rows else None,
         )
 
     def _draw_section(self, number: str) -> None:
@@ -501,6 +566,15 @@ class GuidedSession:
             ready=bool(results),
             written=self._written,
         )
+
+
+def _with_mapping_of(out: Path, settings: TenantSettings) -> TenantSettings:
+    """Return the settings with the mapping that was planned in this folder before the kernel was restarted."""
+    path = out / "settings.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() and not settings.mapping else {}
+    if (kept.get("auth0_domain"), kept.get("auth0_connection")) != (settings.auth0_domain, settings.auth0_connection):
+        return settings
+    return TenantSettings.from_parameters({**settings.model_dump(), "mapping": kept.get("mapping") or ()})
 
 
 def _lead(result: StepResult) -> str:
