@@ -225,15 +225,17 @@ def lab(out: Path | None, options: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def report(run_dir: Path) -> None:
-    """Rebuild the summary of a run from its journals.
+    """Rebuild the summary of a run, and the report of each tenant, from its journals.
 
     Example: python -m runbook_lib report outputs/20261124-101500-000000
     """
     from runbook_lib.batch.command import outcomes_of
     from runbook_lib.batch.summary import write_summary
-    from runbook_lib.report import exit_code
+    from runbook_lib.report import exit_code, rebuild_report
 
     outcomes = outcomes_of(run_dir)
+    for outcome in outcomes:
+        rebuild_report(outcome.folder / "journal.jsonl", (outcome.status, outcome.about))
     write_summary(run_dir, outcomes)
     for outcome in outcomes:
         click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")

@@ -30,6 +30,7 @@ from runbook_lib.settings import Cloud, RunMode, TenantSettings, handed_grant, l
 from runbook_lib.steps import STEPS
 from runbook_lib.undo import steps_to_undo
 
+BY_A_PERSON = "step by step, by a person"
 SANDBOX_PACE = Pace(first_s=0.02, factor=1.5, cap_s=0.2, total_s=6.0)  # its delays are counted in requests, not in seconds
 
 
@@ -108,6 +109,7 @@ class Session:
             connection=settings.auth0_connection,
             mode=str(self.mode),
             tool=__version__,
+            by=BY_A_PERSON if self._is_page else "",
         )
 
     def amend(self, **changes: Any) -> None:
@@ -155,11 +157,10 @@ class Session:
         outcome = status_of(rows)
         now = self._now().isoformat(timespec="seconds")
         report = "undo.html" if self._is_undo else "report.html"
-        mode = "step by step, by a person" if self._is_page else str(self.mode)
+        mode = BY_A_PERSON if self._is_page else str(self.mode)
         about = {"tenant": self.settings.name, "mode": mode, "version": __version__, "time": now}
-        tables = {number: result.tables for number, result in self.engine.results.items() if result.tables}
-        write_report(self.out / report, **about, rows=rows, outcome=outcome, people=self._people(), tables=tables)
-        self.journal.write("end", status=outcome[0], about=outcome[1])
+        write_report(self.out / report, **about, rows=rows, outcome=outcome, people=self._people())
+        self.journal.write("end", status=outcome[0], about=outcome[1], people=self._people())
         self._keeps_lock = False
         self.lock.free()
         return outcome

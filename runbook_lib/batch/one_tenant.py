@@ -9,15 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-from runbook_lib import __version__
 from runbook_lib.batch.grants import Grants
 from runbook_lib.batch.warm_kernels import KernelKind
 from runbook_lib.errors import TenantBusy
 from runbook_lib.lock import TenantLock
-from runbook_lib.report import rows_of, tenant_status, write_private, write_report
+from runbook_lib.report import rebuild_report, tenant_status, write_private
 from runbook_lib.secret import scrubber
 from runbook_lib.settings import COLUMNS, PACE_VARIABLE, RunMode, TenantSettings, child_environment, lock_folder
 
@@ -106,7 +104,7 @@ def run_tenant(
             if _size(journal) == before and start < STARTS:
                 continue
         break
-    status, about = _ended(journal, tenant.name, mode) if _size(journal) > before else ("failed", trouble or "nothing happened")
+    status, about = _ended(journal) if _size(journal) > before else ("failed", trouble or "nothing happened")
     if kind in _REFUSED_AT_THE_START:  # the journal, if any, is an earlier run's
         status, about = _REFUSED_AT_THE_START[kind], trouble
     about = scrubber.scrub(about if not trouble or trouble in about else f"{about} ({trouble})")
@@ -124,19 +122,11 @@ def _held(tenant: TenantSettings, folder: Path) -> str:
     return ""
 
 
-def _ended(journal: Path, name: str, mode: RunMode) -> tuple[str, str]:
+def _ended(journal: Path) -> tuple[str, str]:
     """Return how a run ended, from its journal; one that died before its end gets its report here."""
     status, about = tenant_status(journal)
     if status == "interrupted":
-        write_report(
-            journal.parent / "report.html",
-            tenant=name,
-            mode=str(mode),
-            version=__version__,
-            rows=rows_of(journal),
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
-            outcome=(status, about),
-        )
+        rebuild_report(journal, (status, about))
     return status, about
 
 
