@@ -15,9 +15,10 @@ from runbook_lib.change import Table
 from runbook_lib.engine import StepResult
 from runbook_lib.errors import RunbookError
 from runbook_lib.facts import View
-from runbook_lib.guided.connecting import METHODS, Connecting, SignedIn
+from runbook_lib.guided.connecting import METHODS, Connecting
 from runbook_lib.guided.consoles import Link, console_link
 from runbook_lib.guided.mapping_editor import MappingEditor
+from runbook_lib.guided.words import DEMOS, DONE, MAPPING_STEP, SECTIONS, SHORT, TITLES, TONES, WORDS, lead, permission_table
 from runbook_lib.guided.worker import Ticking, Worker
 from runbook_lib.http import Deadline
 from runbook_lib.mapping import row_differences
@@ -28,67 +29,6 @@ from runbook_lib.settings import RunMode, TenantSettings, output_name
 from runbook_lib.steps import STEPS
 from runbook_lib.vocabulary import NEW_CONNECTIONS_PAGE
 from runbook_lib.widgets.surface import Fields, Surface
-
-WORDS = {
-    "UNCHANGED": "Already right",
-    "PLANNED": "To do",
-    "CHANGED": "Done",
-    "PASSED": "Checked",
-    "NOTED": "Note",
-    "HANDOVER": "Handed over",
-    "SKIPPED": "Skipped",
-    "BLOCKED": "Stopped",
-    "FAILED": "Failed",
-}
-DONE = ("UNCHANGED", "CHANGED", "PASSED")
-TONES = {**dict.fromkeys(DONE, "done"), "PLANNED": "due", "BLOCKED": "stop", "FAILED": "stop"}
-SECTIONS = {
-    "0": "Before you start",
-    "1": "1 Settings in Auth0",
-    "2": "2 Endpoint and token",
-    "3": "3 Provisioning in Entra",
-    "4": "4 Testing",
-}
-DEMOS = {
-    "fresh": "An older connection, nothing done yet.",
-    "complete": "Everything is done: nothing is left to do.",
-    "half-done": "Somebody stopped half way.",
-    "oid-with-users": "Refused: user ids come from the object id.",
-    "common-endpoint": "Refused: people of other directories sign in here.",
-    "token-limit": "Refused: two SCIM tokens already.",
-    "no-options-scope": "Refused: the sign-in may not read the options.",
-    "many-assignments": "Three pages of people.",
-}
-SHORT = {
-    "0.1": "Connection type",
-    "0.2": "Sign-ins",
-    "1.1": "Find connection",
-    "1.2": "User id is sub",
-    "1.3": "Sync and SCIM on",
-    "1.4": "SCIM user id",
-    "1.5": "SCIM mapping",
-    "2.1": "Endpoint URL",
-    "2.2": "SCIM token",
-    "2.3": "Token scopes",
-    "3.1": "Sign-in app",
-    "3.2": "SCIM app",
-    "3.3": "Assignments",
-    "3.4": "Provisioning job",
-    "3.5": "Tenant URL",
-    "3.6": "Save credentials",
-    "3.7": "Create is off",
-    "3.8": "externalId row",
-    "3.9": "Object id",
-    "3.10": "Work email row",
-    "3.11": "Match by email",
-    "3.12": "Save mappings",
-    "3.13": "Back",
-    "4.1": "Ready to test",
-    "4.2": "Test one user",
-    "4.3": "Turn on",
-}
-MAPPING_STEP = "1.5"
-_TITLES = {step.number: step.title for step in STEPS}
 
 
 class GuidedSession:
@@ -470,7 +410,7 @@ class GuidedSession:
             demo_about=DEMOS.get(self._demo, ""),
             overview=self._overview(),
             methods=METHODS,
-            permissions=_permission_table,
+            permissions=permission_table,
             new_page=NEW_CONNECTIONS_PAGE,
         )
 
@@ -506,7 +446,7 @@ class GuidedSession:
             word, icon, tone = WORDS[result.status], ICONS[result.status], TONES.get(result.status, "idle")
             if result.kind == "stage" and result.status == "PLANNED":
                 word = "Saved later"
-        return {"step": number, "title": _TITLES[number], "short": SHORT[number], "word": word, "icon": icon, "tone": tone}
+        return {"step": number, "title": TITLES[number], "short": SHORT[number], "word": word, "icon": icon, "tone": tone}
 
     def _draw_card(self, number: str) -> None:
         if number not in self._cards:
@@ -516,12 +456,12 @@ class GuidedSession:
         self._cards[number].show(
             "step",
             step=number,
-            title=_TITLES[number],
+            title=TITLES[number],
             result=result,
             kind=result.status if result else "",
             icon=row["icon"],
             word=row["word"],
-            lead=_lead(result) if result else "",
+            lead=lead(result) if result else "",
             waiting="Connect at the top of the page first.",
             busy=self._busy.get(number, ""),
             can_apply=self._can_apply(number),
@@ -575,22 +515,3 @@ def _with_mapping_of(out: Path, settings: TenantSettings) -> TenantSettings:
     if (kept.get("auth0_domain"), kept.get("auth0_connection")) != (settings.auth0_domain, settings.auth0_connection):
         return settings
     return TenantSettings.from_parameters({**settings.model_dump(), "mapping": kept.get("mapping") or ()})
-
-
-def _lead(result: StepResult) -> str:
-    """Return the first sentence of a card."""
-    if result.hazard:
-        return "This change is dangerous and needs your word for it."
-    usual = {
-        "UNCHANGED": "Already as wanted.",
-        "PLANNED": "This will be written when you press Apply.",
-        "CHANGED": "Written, and read back.",
-        "PASSED": "As it should be.",
-        "SKIPPED": "Not done.",
-    }
-    return result.reason or usual.get(result.status, "")
-
-
-def _permission_table(info: SignedIn) -> Table:
-    rows = tuple((entry.name, "✓ there" if entry.is_there else "✖ missing", entry.needed_for) for entry in info.permissions)
-    return Table("Permissions", ("permission", "", "needed for"), rows)
