@@ -40,8 +40,8 @@ def auth0_link(domain: str, connection_id: str, tab: str) -> Link:
 def application_link(cloud: Cloud, principal: ServicePrincipal, blade: str) -> Link:
     """Return the link to a blade of an enterprise application.
 
-    Overview is widely linked to (CIPP, Maester), Users in many public repositories. Provisioning is opened so by scripts that
-    take pictures of the portal; they say that it lands on the overview at times.
+    Overview is widely linked to (CIPP, Maester), Users in many public repositories, Provisioning in a few that take pictures of
+    the portal. Unverified: that Provisioning does not land on the overview.
     """
     where = f"#view/Microsoft_AAD_IAM/ManagedAppMenuBlade/~/{blade}/objectId/{principal.id}/appId/{principal.app_id}"
     return Link("Open in Entra", f"{cloud.portal}/{where}")
