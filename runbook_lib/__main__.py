@@ -296,7 +296,7 @@ def lab(out: Path | None, options: tuple[str, ...]) -> None:
 @click.argument("run_dirs", type=click.Path(path_type=Path, exists=True, file_okay=False), nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the summary; the run's own when there is one run.")
 def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
-    """Rebuild the summary of a run from its journals, or make one of several runs, such as the shards of a fleet.
+    """Rebuild a run's summary and reports from its journals, or make one summary of several runs, such as the shards of a fleet.
 
     Example: python -m runbook_lib report outputs/20261124-101500-000000
 
@@ -305,7 +305,7 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
     from runbook_lib.batch.command import merged
     from runbook_lib.batch.summary import write_summary
     from runbook_lib.errors import RunbookError
-    from runbook_lib.report import exit_code
+    from runbook_lib.report import exit_code, rebuild_report
 
     if len(run_dirs) > 1 and out is None:
         _say("A summary of several runs needs a folder of its own: give --out.")
@@ -315,6 +315,8 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
     except RunbookError as wrong:
         _say(str(wrong))
         sys.exit(2)
+    for outcome in outcomes:
+        rebuild_report(outcome.folder / "journal.jsonl", (outcome.status, outcome.about))
     write_summary(out or run_dirs[0], outcomes)
     for outcome in outcomes:
         click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")

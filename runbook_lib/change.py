@@ -72,8 +72,9 @@ class Change:
     """One request and the differences it removes; without a request it is a staged edit that a later Save step writes.
 
     `rehearsal` must succeed before the request is sent; `proof` after it. `receive` takes the answer (it keeps a token's
-    text, or judges the answer by raising) and returns the ids of what was made, for the journal. `confirm` gets the fresh
-    reading and returns texts of unwanted side effects.
+    text, or judges the answer by raising) and returns the ids of what was made, for the journal. `evidence` makes tables of
+    the answer, good or bad, for whoever reads the result. `confirm` gets the fresh reading and returns texts of unwanted side
+    effects.
 
     For the journal: `before` are the ids that exist already, by which what a lost answer made is told apart; `undo` is JSON with
     what taking the change back needs, never a secret. `replicates`: what the request makes may stay unseen for minutes and would
@@ -88,6 +89,7 @@ class Change:
     rehearsal: Request | None = None
     proof: Request | None = None
     receive: Callable[[Response], dict[str, str]] | None = None
+    evidence: Callable[[Response], tuple[Table, ...]] | None = None
     confirm: Callable[[Any], tuple[str, ...]] | None = None
     before: tuple[str, ...] = ()
     undo: Mapping[str, Any] | None = None

@@ -1,4 +1,9 @@
-"""Where the consoles show what a step is about, as links for a person."""
+"""Where the consoles show what a step is about, as links for a person.
+
+No vendor documents these addresses. Each form names where it was seen in use; where it was seen nowhere, it says Unverified.
+Unverified for all of Entra: that the portals of other clouds keep the public portal's forms (ManagedAppMenuBlade was seen on
+portal.azure.cn).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from dataclasses import dataclass
 from runbook_lib.models import ServicePrincipal
 from runbook_lib.settings import Cloud
 
-AUTH0 = "https://manage.auth0.com"
+AUTH0 = "https://manage.auth0.com"  # its pages by /#/NAME, such as /#/apis: auth0/docs and the README of auth0/laravel-auth0
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,10 @@ class Link:
 
 
 def auth0_link(domain: str, connection_id: str, tab: str) -> Link:
-    """Return the link to a tab of a connection. Unverified: that the dashboard keeps this form of address.
+    """Return the link to a tab of a connection.
+
+    Seen in public repositories: /dashboard/REGION/TENANT/ and, below it, connections/enterprise/waad/create. Unverified: the
+    connection's id in place of create, and the names of its tabs.
 
     The tenant's region stands in its domain; without one it is us.
     """
@@ -32,19 +40,20 @@ def auth0_link(domain: str, connection_id: str, tab: str) -> Link:
 def application_link(cloud: Cloud, principal: ServicePrincipal, blade: str) -> Link:
     """Return the link to a blade of an enterprise application.
 
-    Overview is widely linked to (CIPP, Maester); Unverified: that Users and Provisioning open directly and not the overview.
+    Overview is widely linked to (CIPP, Maester), Users in many public repositories, Provisioning in a few that take pictures of
+    the portal. Unverified: that Provisioning does not land on the overview.
     """
     where = f"#view/Microsoft_AAD_IAM/ManagedAppMenuBlade/~/{blade}/objectId/{principal.id}/appId/{principal.app_id}"
     return Link("Open in Entra", f"{cloud.portal}/{where}")
 
 
 def applications_link(cloud: Cloud) -> Link:
-    """Return the link to the list of enterprise applications, where new ones are made."""
+    """Return the link to the list of enterprise applications, where new ones are made (widely linked to)."""
     return Link("Open in Entra", f"{cloud.portal}/#view/Microsoft_AAD_IAM/StartboardApplicationsMenuBlade/~/AppAppsPreview")
 
 
 def registration_link(cloud: Cloud, app_id: str, blade: str = "Overview") -> Link:
-    """Return the link to a blade of an app registration; `CallAnAPI` is API permissions."""
+    """Return the link to a blade of an app registration; `CallAnAPI` is API permissions (Maester, CIPP), Overview widely seen."""
     return Link(
         "Open in Entra", f"{cloud.portal}/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/{blade}/appId/{app_id}"
     )

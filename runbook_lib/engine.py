@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -244,13 +244,14 @@ class Engine:
             planned = self.plan(step)
             reason = f"Held back: step {held_by.step} is {held_by.status.lower()} ({held_by.reason})"
             return replace(planned, status="SKIPPED" if planned.status == "PLANNED" else planned.status, reason=reason)
+        self._writer.evidence = ()
         try:
             return self._converged(step)
         except StepWaits as waits:
             diffs = tuple(diff for diff in waits.planned if isinstance(diff, Diff))
             return self._result(step, "BLOCKED", f"{waits.found} {waits.came_back}.".strip(), f"{waits.do_now}.", diffs)
         except RunbookError as error:
-            return self._from_error(step, error)
+            return replace(self._from_error(step, error), tables=self._writer.evidence)
 
     def survey(self) -> StepResult | None:
         """Plan every step once before the first write; return the result because of which nothing may be written, or None."""
@@ -282,7 +283,8 @@ class Engine:
         if plan.handover is not None:
             return self._handed_over(step, plan, tuple(made), "CHANGED" if made else "UNCHANGED")
         reason = " ".join(dict.fromkeys((*findings, *plan.findings)))
-        result = self._result(step, "CHANGED" if made else "UNCHANGED", reason, "", tuple(made), tables or plan.tables)
+        shown = (tables or plan.tables) + self._writer.evidence
+        result = self._result(step, "CHANGED" if made else "UNCHANGED", reason, "", tuple(made), shown)
         self._mark_staged(step)
         return result
 
@@ -359,7 +361,7 @@ def _requests(plan: Plan) -> tuple[Any, ...]:
 
 
 def result_row(result: StepResult) -> dict[str, Any]:
-    """Return a result as results.json and the journal hold it."""
+    """Return a result as results.json and the journal hold it: all that the report shows of it."""
     return {
         "step": result.step,
         "title": result.title,
@@ -368,4 +370,5 @@ def result_row(result: StepResult) -> dict[str, Any]:
         "reason": result.reason,
         "remedy": result.remedy,
         "diffs": [diff_row(diff) for diff in result.diffs],
+        "tables": [asdict(table) for table in result.tables],
     }

@@ -6,12 +6,12 @@ import functools
 import json
 import os
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, Template, select_autoescape
 
-from runbook_lib.change import Table
 from runbook_lib.journal import Event, read_events
 from runbook_lib.secret import scrubber
 from runbook_lib.visible import visible
@@ -120,6 +120,28 @@ def report_template() -> Template:
     return environment.get_template("report.html.j2")
 
 
+def rebuild_report(journal: Path, outcome: tuple[str, str]) -> None:
+    """Write report.html beside a journal, of the last run in it: what the run itself wrote at its end, if it came to one.
+
+    Nothing is written when no run was begun.
+    """
+    events = _last_run(journal)
+    if not events or events[0]["event"] != "run":
+        return
+    run, last = events[0], events[-1]
+    end = next((event for event in reversed(events) if event["event"] == "end"), {})
+    write_report(
+        journal.parent / "report.html",
+        tenant=run["tenant"],
+        mode=run.get("by") or run["mode"],
+        version=run["tool"],
+        rows=sorted(rows_of(journal), key=lambda row: [int(part) for part in row["step"].split(".")]),
+        time=datetime.fromisoformat(end.get("time") or last["time"]).isoformat(timespec="seconds"),
+        outcome=outcome,
+        people=end.get("people"),
+    )
+
+
 def write_report(
     path: Path,
     *,
@@ -130,11 +152,10 @@ def write_report(
     time: str,
     outcome: tuple[str, str],
     people: Mapping[str, str] | None = None,
-    tables: Mapping[str, Iterable[Table]] | None = None,
 ) -> None:
     """Write report.html: one file, no outside resources, every text escaped, hidden characters shown.
 
-    `outcome` is the status and what to know about it; `people` who signed in, by side; `tables` the evidence, by step.
+    `outcome` is the status and what to know about it; `people` who signed in, by side.
     """
     status, about = outcome
     page = report_template().render(
@@ -147,7 +168,6 @@ def write_report(
         status=status,
         about=about,
         people=people or {},
-        tables=tables or {},
         has_sheet=any(row["status"] == "HANDOVER" for row in rows),
     )
     write_private(path, page)

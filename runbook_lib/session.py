@@ -51,6 +51,7 @@ from runbook_lib.sheet import write_sheet
 from runbook_lib.steps import steps_for
 from runbook_lib.undo import steps_to_undo
 
+BY_A_PERSON = "step by step, by a person"
 SANDBOX_PACE = Pace(first_s=0.02, factor=1.5, cap_s=0.2, total_s=6.0)  # its delays are counted in requests, not in seconds
 
 
@@ -114,8 +115,8 @@ class Session:
         _refuse_another(record, settings)
         self.journal = Journal(self.out / "undo.jsonl", machine.now, machine.guard) if self._is_undo else record
         self.steps = steps_to_undo(record.events()) if self._is_undo else steps_for(settings)
-        write_private(self.out / "settings.json", json.dumps(settings.model_dump(mode="json"), indent=1))
         self.view = view
+        self._keep_settings()
         # What earlier runs of this tenant left: only tokens that one of them made may ever be deleted.
         journals = sorted(self.out.parent.parent.glob(f"*/{self.out.name}/journal.jsonl"))
         self.view.memory = Memory.of(past_of(journals, settings.auth0_domain, settings.auth0_connection))
@@ -139,7 +140,20 @@ class Session:
             connection=settings.auth0_connection,
             mode=str(self.mode),
             tool=__version__,
+            by=BY_A_PERSON if self._is_page else "",
         )
+
+    def amend(self, **changes: Any) -> None:
+        """Change settings from here on, checked like those given. What was planned by the old ones is not planned again here.
+
+        Raises `SettingsError`.
+        """
+        self.settings = TenantSettings.from_parameters({**self.view.settings.model_dump(), **changes})
+        self.view.settings = self.settings
+        self._keep_settings()
+
+    def _keep_settings(self) -> None:
+        write_private(self.out / "settings.json", json.dumps(self.settings.model_dump(mode="json"), indent=1))
 
     @contextlib.contextmanager
     def _holding(self) -> Iterator[None]:
@@ -190,13 +204,12 @@ class Session:
         outcome = status_of(rows)
         now = self._now().isoformat(timespec="seconds")
         report = "undo.html" if self._is_undo else "report.html"
-        mode = "step by step, by a person" if self._is_page else str(self.mode)
+        mode = BY_A_PERSON if self._is_page else str(self.mode)
         about = {"tenant": self.settings.name, "mode": mode, "version": __version__, "time": now}
-        tables = {number: result.tables for number, result in self.engine.results.items() if result.tables}
         if not self._is_undo:
             write_sheet(self.out, self.settings, self.engine.results.values(), self._now())
-        write_report(self.out / report, **about, rows=rows, outcome=outcome, people=self._people(), tables=tables)
-        self.journal.write("end", status=outcome[0], about=outcome[1])
+        write_report(self.out / report, **about, rows=rows, outcome=outcome, people=self._people())
+        self.journal.write("end", status=outcome[0], about=outcome[1], people=self._people())
         self._keeps_lock = False
         self.lock.free()
         return outcome

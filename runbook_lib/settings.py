@@ -483,7 +483,10 @@ def resolve(reference: str, *, column: str = "") -> Secret:
         value = _from_keyring(place, column)
     elif kind == "memory":
         raise SettingsError(
-            f"{place} was typed on a page, which keeps it in memory only", "Write env:NAME or file:PATH instead", column=column
+            f"{place} was typed on a page, which kept it in memory only and is closed",
+            f"Put the secret into the environment or a file, write env:NAME or file:PATH for {place} in the settings.json of the "
+            "tenant's folder (or in the tenants file), then run the same command again; nothing was sent",
+            column=column,
         )
     else:
         raise SettingsError("is not a reference", "Write env:NAME, file:PATH or keyring:SERVICE/USER", column=column)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from runbook_lib import facts
-from runbook_lib.change import Change, Diff
+from runbook_lib.change import Change, Diff, Table
 from runbook_lib.claim import Marker, claimed, needs_renewal, read_marker, with_marker, without_marker
 from runbook_lib.clients.microsoft_graph import patch_notes
 from runbook_lib.errors import ApiError, RunbookError, StepBlocked, TransportError, VerificationFailed
@@ -34,6 +34,7 @@ class Writer:
         self._pace = pace
         self._sleep = sleep
         self._now = now
+        self.evidence: tuple[Table, ...] = ()  # of the answers since somebody emptied it
 
     def carry_out(self, step: str, change: Change, part: tuple[int, int] = (1, 1)) -> bool:
         """Send one change and return whether its outcome is known. Raises the service's refusal, or `JournalFailed`.
@@ -104,6 +105,8 @@ class Writer:
 
     def _made(self, change: Change, request: Request) -> dict[str, str]:
         answer = self._sent(request)
+        if change.evidence:
+            self.evidence += change.evidence(answer)
         return change.receive(answer) if change.receive else {}
 
     def _sent(self, request: Request) -> Response:

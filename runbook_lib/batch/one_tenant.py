@@ -9,16 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-from runbook_lib import __version__
 from runbook_lib.batch.grants import Grants
 from runbook_lib.batch.sharing import Held, Sharing
 from runbook_lib.batch.warm_kernels import KernelKind
 from runbook_lib.errors import TenantBusy
 from runbook_lib.lock import TenantLock
-from runbook_lib.report import rows_of, tenant_status, write_private, write_report
+from runbook_lib.report import rebuild_report, tenant_status, write_private
 from runbook_lib.secret import scrubber
 from runbook_lib.settings import COLUMNS, PACE_VARIABLE, RunMode, TenantSettings, child_environment, lock_folder
 
@@ -152,7 +150,7 @@ def _run_here(
     if kind in _REFUSED:  # the journal, if any, is not this run's
         status, about = _REFUSED[kind], trouble
     elif _size(journal) > before:
-        status, about = _ended(journal, tenant.name, mode)
+        status, about = _ended(journal)
     else:
         status, about = "failed", trouble or "nothing happened"
     about = scrubber.scrub(about if not trouble or trouble in about else f"{about} ({trouble})")
@@ -170,19 +168,11 @@ def _held(tenant: TenantSettings, folder: Path) -> str:
     return ""
 
 
-def _ended(journal: Path, name: str, mode: RunMode) -> tuple[str, str]:
+def _ended(journal: Path) -> tuple[str, str]:
     """Return how a run ended, from its journal; one that died before its end gets its report here."""
     status, about = tenant_status(journal)
     if status == "interrupted":
-        write_report(
-            journal.parent / "report.html",
-            tenant=name,
-            mode=str(mode),
-            version=__version__,
-            rows=rows_of(journal),
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
-            outcome=(status, about),
-        )
+        rebuild_report(journal, (status, about))
     return status, about
 
 

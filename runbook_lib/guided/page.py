@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,77 +16,20 @@ from runbook_lib.consoles import Link, console_link
 from runbook_lib.engine import StepResult
 from runbook_lib.errors import RunbookError
 from runbook_lib.facts import View
-from runbook_lib.guided.connecting import METHODS, Connecting, SignedIn
+from runbook_lib.guided.connecting import METHODS, Connecting
 from runbook_lib.guided.handover import beside_card, make_token, with_hand_over
+from runbook_lib.guided.mapping_editor import MappingEditor
+from runbook_lib.guided.words import DEMOS, DONE, MAPPING_STEP, SECTIONS, SHORT, TITLES, TONES, WORDS, lead, permission_table
 from runbook_lib.guided.worker import Ticking, Worker
 from runbook_lib.http import Deadline
+from runbook_lib.mapping import row_differences
+from runbook_lib.models import ScimMappingRow
 from runbook_lib.report import ICONS, write_private
 from runbook_lib.session import Session, open_view
 from runbook_lib.settings import RunMode, TenantSettings, output_name
 from runbook_lib.steps import STEPS
 from runbook_lib.vocabulary import NEW_CONNECTIONS_PAGE
 from runbook_lib.widgets.surface import Fields, Surface
-
-WORDS = {
-    "UNCHANGED": "Already right",
-    "PLANNED": "To do",
-    "CHANGED": "Done",
-    "PASSED": "Checked",
-    "NOTED": "Note",
-    "HANDOVER": "Handed over",
-    "SKIPPED": "Skipped",
-    "BLOCKED": "Stopped",
-    "FAILED": "Failed",
-}
-DONE = ("UNCHANGED", "CHANGED", "PASSED")
-TONES = {**dict.fromkeys(DONE, "done"), "PLANNED": "due", "BLOCKED": "stop", "FAILED": "stop"}
-SECTIONS = {
-    "0": "Before you start",
-    "1": "1 Settings in Auth0",
-    "2": "2 Endpoint and token",
-    "3": "3 Provisioning in Entra",
-    "4": "4 Testing",
-}
-DEMOS = {
-    "fresh": "An older connection, nothing done yet.",
-    "complete": "Everything is done: nothing is left to do.",
-    "half-done": "Somebody stopped half way.",
-    "oid-with-users": "Refused: user ids come from the object id.",
-    "common-endpoint": "Refused: people of other directories sign in here.",
-    "token-limit": "Refused: two SCIM tokens already.",
-    "no-options-scope": "Refused: the sign-in may not read the options.",
-    "many-assignments": "Three pages of people.",
-    "hand-over": "Entra is somebody else's: what they do there, and a token that is shown once.",
-}
-SHORT = {
-    "0.1": "Connection type",
-    "0.2": "Sign-ins",
-    "1.1": "Find connection",
-    "1.2": "User id is sub",
-    "1.3": "Sync and SCIM on",
-    "1.4": "SCIM user id",
-    "1.5": "SCIM mapping",
-    "2.1": "Endpoint URL",
-    "2.2": "SCIM token",
-    "2.3": "Token scopes",
-    "3.1": "Sign-in app",
-    "3.2": "SCIM app",
-    "3.3": "Assignments",
-    "3.4": "Provisioning job",
-    "3.5": "Tenant URL",
-    "3.6": "Save credentials",
-    "3.7": "Create is off",
-    "3.8": "externalId row",
-    "3.9": "Object id",
-    "3.10": "Work email row",
-    "3.11": "Match by email",
-    "3.12": "Save mappings",
-    "3.13": "Back",
-    "4.1": "Ready to test",
-    "4.2": "Test one user",
-    "4.3": "Turn on",
-}
-_TITLES = {step.number: step.title for step in STEPS}
 
 
 class GuidedSession:
@@ -107,7 +51,7 @@ class GuidedSession:
         self._start: Surface | None = None
         self._rail: Surface | None = None
         self._end: Surface | None = None
-        self._worker = Worker(self._troubled)
+        self._worker = Worker()
         self._connecting = Connecting(on_change=self._draw_start)
         self._session: Session | None = None
         self._where = "real" if given or trouble else "sandbox"
@@ -115,6 +59,7 @@ class GuidedSession:
         self._busy: dict[str, str] = {}
         self._written = ""
         self._links: dict[str, Link | None] = {}
+        self._mapping = MappingEditor()
         self._connecting.trouble = trouble
         self._remember()
         self._has_landed = False
@@ -124,11 +69,11 @@ class GuidedSession:
         if given is not None:
             self._given(given)
         elif trouble is None and self._where == "sandbox":
-            self._worker.do(self._open_demo)
+            self._do(self._open_demo)
 
     def close(self) -> None:
         """Let go of the tenant, its lock included, when all work that was asked for is done."""
-        self._worker.do(self._close).result()
+        self._do(self._close).result()
 
     # What the cells call ----------------------------------------------------------------------------------------------
 
@@ -168,7 +113,7 @@ class GuidedSession:
         form = self._connecting
         if event in ("where", "demo"):
             self._where, self._demo = fields.get("where", self._where), fields.get("demo", self._demo)
-            self._worker.do(self._open_demo if self._where == "sandbox" else self._close)
+            self._do(self._open_demo if self._where == "sandbox" else self._close)
         elif event == "cancel":
             form.cancel()
         elif event == "again-auth0":
@@ -181,12 +126,12 @@ class GuidedSession:
             form.take({name: text for name, text in fields.items() if name not in ("where", "demo", "connection", "person")})
             if event in ("connection", "person"):
                 work = {"connection": lambda: form.choose(value), "person": lambda: form.choose_person(value)}[event]
-                self._worker.do(lambda: self._connect("Reading", work))
+                self._do(lambda: self._connect("Reading", work))
             elif event in ("sign-in-auth0", "sign-in-entra") and not form.wrong:
                 work = {"sign-in-auth0": form.sign_in_to_auth0, "sign-in-entra": form.sign_in_to_entra}[event]
-                self._worker.do(lambda: self._connect("Signing in", work))
+                self._do(lambda: self._connect("Signing in", work))
             elif event == "plan":
-                self._worker.do(lambda: self._connect("Planning", self._open_chosen))
+                self._do(lambda: self._connect("Planning", self._open_chosen))
         self._draw_start()
 
     def _connect(self, words: str, work: Callable[[], None]) -> None:
@@ -216,7 +161,7 @@ class GuidedSession:
         form = self._connecting
         form.values |= {name: str(value) for name, value in settings.model_dump().items() if isinstance(value, str | int)}
         if settings.entra_client_secret or not settings.entra_client_id:
-            self._worker.do(
+            self._do(
                 lambda: self._connect(
                     "Signing in", lambda: self._open(settings, open_view(settings, deadline=Deadline(math.inf)))
                 )
@@ -238,6 +183,7 @@ class GuidedSession:
         """Open the session of a tenant and plan every step."""
         self._close()
         out = self._folder / output_name(settings.name)
+        settings = view.settings = _with_mapping_of(out, settings)
         self._session = Session(settings, mode=RunMode.PLAN, out=out, view=view, is_page=True)
         self._plan_all()
         if not self._has_landed and self._start is not None:  # running all cells has left the reader at the end of the page
@@ -247,24 +193,30 @@ class GuidedSession:
     def _close(self) -> None:
         """Let go of the tenant that was open."""
         session, self._session, self._written = self._session, None, ""
-        self._links = {}
+        self._links, self._mapping = {}, MappingEditor()
         if session is not None:
             session.finish()
         self._draw_all()
 
     # Steps ------------------------------------------------------------------------------------------------------------
 
-    def _on_step(self, event: str, value: str, _fields: Fields) -> None:
+    def _on_step(self, event: str, value: str, fields: Fields) -> None:
         if event == "apply":
-            self._worker.do(lambda: self._press([value]))
+            self._do(lambda: self._press([value]), at=value)
         elif event == "apply-section":
-            self._worker.do(lambda: self._press(self._due(value)))
+            self._do(lambda: self._press(self._due(value)), at=value)
         elif event == "accept":
-            self._worker.do(lambda: self._accept(value))
+            self._do(lambda: self._accept(value), at=self._held_by(value))
         elif event == "look":
-            self._worker.do(lambda: self._look(value))
+            self._do(lambda: self._look(value), at=value)
         elif event == "make-token":
-            self._worker.do(self._make_token)
+            self._do(self._make_token, at="2.2")
+        elif event.startswith("mapping"):
+            self._on_mapping(event, value, fields)
+
+    def _do(self, work: Callable[[], None], at: str = "") -> Future[None]:
+        """Let the worker do something. What goes wrong is said at the step or section `at`, else at the start."""
+        return self._worker.do(work, lambda words: self._troubled(words, self._cards.get(at) or self._sections.get(at)))
 
     def _result(self, number: str) -> StepResult | None:
         return self._session.engine.results.get(number) if self._session else None
@@ -279,6 +231,8 @@ class GuidedSession:
         result = self._result(number)
         if result is None or result.status != "PLANNED" or result.kind not in ("ensure", "probe", "check"):
             return False
+        if number == MAPPING_STEP and self._mapping.is_edited:
+            return False  # what is typed is not what would be written
         waits = result.waits_for
         return not waits or (not alone and waits[0] == number[0] and self._can_apply(waits, alone=False))
 
@@ -293,6 +247,8 @@ class GuidedSession:
         if session is None or (result is not None and result.status == "CHANGED"):
             return
         session.do(number)
+        if number == MAPPING_STEP:
+            self._look_at_mapping(session.view)
         self._links[number] = self._link(session.view, number)
         self._draw_card(number)
         self._draw_rail()
@@ -310,6 +266,8 @@ class GuidedSession:
                     result = session.press(number)
             finally:
                 self._busy.pop(number, None)
+            if number == MAPPING_STEP:
+                self._look_at_mapping(session.view)
             self._draw_card(number)
             if result.status not in DONE:
                 self._draw_all()  # what stopped it stays to be read; the others keep their plan
@@ -336,9 +294,13 @@ class GuidedSession:
         if self._session is None:
             return
         view = self._session.view
-        held = next(result.step for result in self._session.engine.results.values() if result.hazard == hazard)
         view.settings = view.settings.model_copy(update={"accept": (*view.settings.accept, hazard)})
-        self._press([held])
+        self._press([self._held_by(hazard)])
+
+    def _held_by(self, hazard: str) -> str:
+        """Return the step that a hazard holds back."""
+        results = self._session.engine.results.values() if self._session else ()
+        return next((result.step for result in results if result.hazard == hazard), "")
 
     def _make_token(self) -> None:
         """Make the token that is handed over, and show it once."""
@@ -367,6 +329,47 @@ class GuidedSession:
             self._busy.pop(number, None)
         self._plan_all()
 
+    # The mapping of step 1.5 -------------------------------------------------------------------------------------------
+
+    def _on_mapping(self, event: str, value: str, fields: Fields) -> None:
+        editor = self._mapping
+        editor.take(fields)
+        if event == "mapping-add":
+            editor.add()
+        elif event == "mapping-missing":
+            editor.add_missing(value)
+        elif event == "mapping-remove":
+            editor.remove(value)
+        elif event == "mapping-default":
+            editor.back_to_default()
+        elif event == "mapping-undo":
+            editor.undo()
+            self._do(self._plan_mapping, at=MAPPING_STEP)
+        elif event == "mapping-plan" and not editor.wrong:
+            self._do(self._plan_mapping, at=MAPPING_STEP)
+        self._draw_card(MAPPING_STEP)
+        self._draw_section(MAPPING_STEP[0])
+
+    def _plan_mapping(self) -> None:
+        """Make the rows what the settings want, and plan the step that writes them; rows as Auth0 has them are no wish."""
+        session, editor = self._session, self._mapping
+        if session is None:
+            return
+        wanted = editor.rows if row_differences(editor.saved, editor.rows) else ()
+        session.amend(mapping=[{"scim": row.scim, "auth0": row.auth0} for row in wanted])
+        session.engine.results.pop(MAPPING_STEP, None)
+        self._planned(MAPPING_STEP)
+        self._draw_all()
+
+    def _look_at_mapping(self, view: View) -> None:
+        """Show the editor what Auth0 holds and proposes; nothing while SCIM is off or cannot be read."""
+        try:
+            scim, default = view.read(facts.scim_configuration), view.read(facts.default_mapping)
+        except RunbookError:
+            return  # the card says why already
+        if scim is not None:
+            self._mapping.look(scim.mapping, default, [ScimMappingRow(row.scim, row.auth0) for row in view.settings.mapping])
+
     def _link(self, view: View, number: str) -> Link | None:
         if view.cloud.is_sandbox:
             return None
@@ -386,7 +389,7 @@ class GuidedSession:
 
     def _on_end(self, event: str, _value: str, _fields: Fields) -> None:
         if event == "report":
-            self._worker.do(self._report)
+            self._do(self._report)
 
     def _report(self) -> None:
         if self._session is not None:
@@ -405,13 +408,13 @@ class GuidedSession:
         self._draw_rail()
         self._draw_end()
 
-    def _troubled(self, words: str) -> None:
-        """Show the one line that a bug is shown as, where the person is looking."""
+    def _troubled(self, words: str, where: Surface | None = None) -> None:
+        """Show the one line that a refusal or a bug is, where the person is looking."""
         self._busy.clear()
         self._draw_all()
-        for surface in (self._start, self._end):
-            if surface is not None:
-                surface.send({"alert": words})
+        surface = where or self._start
+        if surface is not None:
+            surface.send({"alert": words})
 
     def _draw_start(self) -> None:
         if self._start is None:
@@ -429,7 +432,7 @@ class GuidedSession:
             demo_about=DEMOS.get(self._demo, ""),
             overview=self._overview(),
             methods=METHODS,
-            permissions=_permission_table,
+            permissions=permission_table,
             new_page=NEW_CONNECTIONS_PAGE,
         )
 
@@ -465,7 +468,7 @@ class GuidedSession:
             word, icon, tone = WORDS[result.status], ICONS[result.status], TONES.get(result.status, "idle")
             if result.kind == "stage" and result.status == "PLANNED":
                 word = "Saved later"
-        return {"step": number, "title": _TITLES[number], "short": SHORT[number], "word": word, "icon": icon, "tone": tone}
+        return {"step": number, "title": TITLES[number], "short": SHORT[number], "word": word, "icon": icon, "tone": tone}
 
     def _draw_card(self, number: str) -> None:
         if number not in self._cards:
@@ -475,17 +478,18 @@ class GuidedSession:
         self._cards[number].show(
             "step",
             step=number,
-            title=_TITLES[number],
+            title=TITLES[number],
             result=result,
             kind=result.status if result else "",
             icon=row["icon"],
             word=row["word"],
-            lead=_lead(result) if result else "",
+            lead=lead(result) if result else "",
             waiting="Connect at the top of the page first.",
             busy=self._busy.get(number, ""),
             can_apply=self._can_apply(number),
             link=self._links.get(number),
             extra=beside_card(self._session, result),
+            grid=self._mapping if number == MAPPING_STEP and self._mapping.rows else None,
         )
 
     def _draw_section(self, number: str) -> None:
@@ -526,21 +530,10 @@ class GuidedSession:
         )
 
 
-def _lead(result: StepResult) -> str:
-    """Return the first sentence of a card."""
-    if result.hazard:
-        return "This change is dangerous and needs your word for it."
-    usual = {
-        "UNCHANGED": "Already as wanted.",
-        "PLANNED": "This will be written when you press Apply.",
-        "CHANGED": "Written, and read back.",
-        "PASSED": "As it should be.",
-        "SKIPPED": "Not done.",
-        "HANDOVER": "This is for whoever takes care of the other side.",
-    }
-    return result.reason or usual.get(result.status, "")
-
-
-def _permission_table(info: SignedIn) -> Table:
-    rows = tuple((entry.name, "✓ there" if entry.is_there else "✖ missing", entry.needed_for) for entry in info.permissions)
-    return Table("Permissions", ("permission", "", "needed for"), rows)
+def _with_mapping_of(out: Path, settings: TenantSettings) -> TenantSettings:
+    """Return the settings with the mapping that was planned in this folder before the kernel was restarted."""
+    path = out / "settings.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() and not settings.mapping else {}
+    if (kept.get("auth0_domain"), kept.get("auth0_connection")) != (settings.auth0_domain, settings.auth0_connection):
+        return settings
+    return TenantSettings.from_parameters({**settings.model_dump(), "mapping": kept.get("mapping") or ()})

@@ -7,25 +7,27 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from runbook_lib.errors import RunbookError
 from runbook_lib.widgets.surface import broke
 
 
 class Worker:
-    """Does one piece of work after the other. `on_trouble` gets the one line that a bug is shown as."""
+    """Does one piece of work after the other."""
 
-    def __init__(self, on_trouble: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="runbook")
-        self._on_trouble = on_trouble
 
-    def do(self, work: Callable[[], None]) -> Future[None]:
-        """Do `work` when all that was asked for before is done."""
-        return self._pool.submit(self._guarded, work)
+    def do(self, work: Callable[[], None], on_trouble: Callable[[str], None]) -> Future[None]:
+        """Do `work` when all that was asked for before is done. `on_trouble` gets the one line that a refusal or a bug is."""
+        return self._pool.submit(self._guarded, work, on_trouble)
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[], None], on_trouble: Callable[[str], None]) -> None:
         try:
             work()
+        except RunbookError as error:
+            on_trouble(f"{error.attempted}: {error.came_back}. What to do: {error.do_now}.")
         except Exception:  # noqa: BLE001 - a page has no other place for a bug than its log and one line
-            self._on_trouble(broke())
+            on_trouble(broke())
 
 
 class Ticking:

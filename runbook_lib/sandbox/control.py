@@ -39,7 +39,7 @@ def _answered(simulation: Simulation, reset: Callable[[int | None], None], call:
                 raise ValueError("seed is a whole number")
             reset(seed)
             return Answer(204)
-        case (_, "/faults" | "/pressure" | "/clock"):
+        case (_, "/faults" | "/pressure" | "/clock" | "/certificates"):
             return _arranged(simulation, call, body)
         case ("POST", "/cycle"):
             job_id = str(body["job_id"])
@@ -67,4 +67,10 @@ def _arranged(simulation: Simulation, call: Call, body: Any) -> Answer:
             with world.lock:
                 world.clock.advance(float(body["advance_s"]))
             return Answer(200, {"now": world.clock.auth0()})
+        case ("POST", "/certificates"):  # as somebody uploads one under Certificates & secrets
+            with world.lock:
+                clients = (entry for tenant in world.entra.values() for entry in tenant.clients.values())
+                client = next(entry for entry in clients if entry.client_id == body["client_id"])
+                client.certificates = (*client.certificates, str(body["pem"]))
+            return Answer(204)
     return Answer(404, {"error": f"control knows no {call.method} {call.path}"})

@@ -10,6 +10,14 @@ from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Finding, Hazard, Table, differences, lost
 from runbook_lib.clients.auth0_management import patch_connection, patch_scim_configuration, post_scim_configuration
 from runbook_lib.errors import StepBlocked, StepWaits
+from runbook_lib.mapping import (
+    beside_default,
+    is_complete,
+    is_manager,
+    is_written_by_login,
+    missing_rows,
+    row_differences,
+)
 from runbook_lib.models import Connection, Json, ScimConfiguration, ScimMappingRow
 from runbook_lib.settings import TenantSettings
 from runbook_lib.steps.kinds import Yield, check, ensure
@@ -144,43 +152,29 @@ def review_mapping(
     if scim is None:
         raise StepWaits("1.3", "The SCIM mapping, which starts as the default,")
     wanted = tuple(ScimMappingRow(row.scim, row.auth0) for row in settings.mapping) or scim.mapping
-    if not any(row.scim == "active" and row.auth0 == "blocked" for row in wanted):
+    if not is_complete(wanted):
         raise StepBlocked(
             "The SCIM mapping has no row active -> blocked, so leavers would keep their access", "Add that row in Auth0"
         )
-    if wanted != scim.mapping:
-        diffs = tuple(
-            Diff(f"SCIM configuration of {scim.connection_name}", *texts) for texts in _row_differences(scim.mapping, wanted)
-        )
+    if edits := row_differences(scim.mapping, wanted):  # their order means nothing
+        diffs = tuple(Diff(f"SCIM configuration of {scim.connection_name}", *texts) for texts in edits)
         yield _scim_change(scim, scim.user_id_attribute, wanted, diffs)
         return
-    changed = _row_differences(default, scim.mapping)
+    changed = row_differences(default, scim.mapping)
     yield Finding(_summary(scim.mapping, changed))
-    rows = tuple((row.scim, row.auth0, _mark(row, default)) for row in scim.mapping)
-    missing = tuple(
-        (row.scim, row.auth0, "missing here") for row in default if row.scim not in {own.scim for own in scim.mapping}
-    )
+    rows = tuple((row.scim, row.auth0, beside_default(row, default)) for row in scim.mapping)
+    missing = tuple((row.scim, row.auth0, "missing here") for row in missing_rows(scim.mapping, default))
     yield Table("SCIM mapping beside the default", ("SCIM attribute", "Auth0 attribute", "beside the default"), rows + missing)
 
 
 def _summary(mapping: tuple[ScimMappingRow, ...], changed: list[tuple[str, str, str]]) -> str:
-    collisions = [row.auth0 for row in mapping if "." not in row.auth0 and row.auth0 != "blocked"]
+    collisions = [row.auth0 for row in mapping if is_written_by_login(row)]
     beside = f"{len(changed)} rows differ from the default" if changed else "The mapping is the default"
     manager = " The row for manager makes Entra fail on later syncs (Auth0 support): consider removing it in Entra."
     return (
         f"{beside}. Login and SCIM both write {', '.join(collisions)}: the last writer wins."
-        f"{manager if any(row.scim.endswith('manager') for row in mapping) else ''}"
+        f"{manager if any(map(is_manager, mapping)) else ''}"
     )
-
-
-def _mark(row: ScimMappingRow, default: tuple[ScimMappingRow, ...]) -> str:
-    same = next((other for other in default if other.scim == row.scim), None)
-    return "" if same == row else "extra" if same is None else f"changed, was {same.auth0}"
-
-
-def _row_differences(before: tuple[ScimMappingRow, ...], after: tuple[ScimMappingRow, ...]) -> list[tuple[str, str, str]]:
-    was, will = {row.scim: row.auth0 for row in before}, {row.scim: row.auth0 for row in after}
-    return [(scim, was.get(scim, ""), will.get(scim, "")) for scim in {**was, **will} if was.get(scim) != will.get(scim)]
 
 
 def _on(connection: Connection) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from runbook_lib import facts
 from runbook_lib.census import Census
-from runbook_lib.change import Change, Diff, Finding
+from runbook_lib.change import Change, Diff, Finding, Table
 from runbook_lib.clients import microsoft_graph as graph
 from runbook_lib.errors import StepBlocked, StepWaits, VerificationFailed
 from runbook_lib.http import Response
@@ -89,7 +89,7 @@ def provision_on_demand(
     def is_another(after: tuple[Auth0User, ...]) -> tuple[str, ...]:
         return () if {entry.user_id for entry in after} == {profile.user_id} else ("the user's id in Auth0",)
 
-    yield Change(diff.on, (diff,), request, receive=judge, confirm=is_another, undo={"kind": "on-demand"})
+    yield Change(diff.on, (diff,), request, receive=judge, evidence=_told, confirm=is_another, undo={"kind": "on-demand"})
 
 
 def _fit_for_testing(
@@ -129,6 +129,12 @@ def fit_in_entra(
     if not ({user.id} | groups) & {entry.principal_id for entry in access}:
         raise StepBlocked(f"{user.display_name} is not assigned to the sign-in application", "Set test_user to an assigned user")
     return user
+
+
+def _told(answer: Response) -> tuple[Table, ...]:
+    """Return what Entra says it did, step by step, for success and failure alike."""
+    steps = parse_verdict(answer.body).steps
+    return (Table("What Entra did, step by step", ("step", "status", "details"), steps),) if steps else ()
 
 
 def judge(answer: Response) -> dict[str, str]:

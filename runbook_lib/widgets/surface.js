@@ -64,7 +64,9 @@ function jump(anchor) {
   target.focus({ preventScroll: true });
 }
 
+// One line about what went wrong. It stays, whatever is drawn meanwhile, until the person does the next thing.
 function alertIn(root, words) {
+  root.querySelector(":scope > .scim-alert")?.remove();
   const line = document.createElement("p");
   line.className = "scim-alert";
   line.setAttribute("role", "alert");
@@ -125,10 +127,20 @@ function render({ model, el }) {
   el.append(root);
   requestAnimationFrame(() => placeBeside(root, el));
 
+  // An element that Python leads to is focused once; a page that is opened again leads nowhere.
+  const led = () => root.querySelector("[data-focus]");
+  let ledAt = led()?.dataset.focus;
   const draw = () => {
     const fresh = document.createElement("div");
     fresh.innerHTML = model.get("html");
+    const alert = root.querySelector(":scope > .scim-alert");
+    alert?.remove();
     morphChildren(root, fresh);
+    if (alert) root.prepend(alert);
+    const target = led();
+    if (!target || target.dataset.focus === ledAt) return;
+    ledAt = target.dataset.focus;
+    target.focus();
   };
   const heard = (message) => {
     if (message.jump) jump(message.jump);
@@ -139,6 +151,7 @@ function render({ model, el }) {
   model.on("msg:custom", heard);
 
   const tell = (source, withSecrets) => {
+    root.querySelector(":scope > .scim-alert")?.remove();
     const scope = source.closest("form") || root;
     const fields = fieldsOf(scope, withSecrets);
     if (withSecrets) scope.querySelectorAll(SECRET).forEach((field) => (field.value = ""));

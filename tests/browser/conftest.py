@@ -1,9 +1,11 @@
-"""One lab and one browser for all browser tests; each test has a page, a kernel and a sandbox as new."""
+"""One lab, one page and one kernel for all browser tests; each test finds sandbox, folder and form as new."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+import websocket
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect, sync_playwright
 
 from tests.browser.lab import CHROMIUM_FLAGS, Lab, chromium, running_lab
 
 PICTURES = Path(__file__).resolve().parent.parent.parent / "docs" / "pictures"
+NARROW = {"width": 1280, "height": 900}
 expect.set_options(timeout=30_000)
 
 
@@ -38,7 +42,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def lab(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(playwright: Playwright, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with running_lab(tmp_path_factory.mktemp("lab")) as started:
         yield started
 
@@ -56,10 +60,10 @@ class Guide:
         expect(self.page.get_by_text(re.compile(r"\| Idle"))).to_be_visible()
 
     def start(self) -> None:
-        """Open the page, press Start, and wait for the plan."""
-        self.open()
+        """Press Start and wait for the plan. Where the page was started before, its cells are run again, as by a person."""
+        self.page.evaluate("document.getElementById('scim-start')?.setAttribute('data-before', '')")
         self.page.get_by_role("button", name="Start the runbook").click()
-        expect(self.start_card.get_by_text("✓ Connected")).to_be_visible()
+        expect(self.page.locator("#scim-start:not([data-before])").get_by_text("✓ Connected")).to_be_visible()
 
     @property
     def start_card(self) -> Locator:
@@ -125,42 +129,122 @@ def control(lab: Lab) -> Callable[..., Any]:
     return lambda method, path, body=None: _control(lab, method, path, body)
 
 
-def _end_kernels(lab: Lab) -> None:
+def _api(lab: Lab, method: str, path: str) -> Any:
+    """Call JupyterLab's own REST interface."""
     parts = urlsplit(lab.url)
-    base, token = f"{parts.scheme}://{parts.netloc}", parse_qs(parts.query)["token"][0]
     with requests.Session() as session:
         session.trust_env = False
-        session.headers["Authorization"] = f"token {token}"
-        for entry in session.get(f"{base}/api/sessions", timeout=20).json():
-            session.delete(f"{base}/api/sessions/{entry['id']}", timeout=20)
+        session.headers["Authorization"] = f"token {parse_qs(parts.query)['token'][0]}"
+        answer = session.request(method, f"{parts.scheme}://{parts.netloc}/api/{path}", timeout=20)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
 
 
-@pytest.fixture
-def guide(lab: Lab, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Guide]:
-    """The runbook not yet started. Parametrise with {"width": 1920, "dark": True} through `indirect`."""
-    wish = getattr(request, "param", {})
-    _end_kernels(lab)
+def run_in_kernel(lab: Lab, code: str) -> None:
+    """Run code in the kernel of the page; JupyterLab shows nothing of it."""
+    [kernel] = [entry["kernel"]["id"] for entry in _api(lab, "GET", "sessions")]
+    parts = urlsplit(lab.url)
+    channel = websocket.create_connection(f"ws://{parts.netloc}/api/kernels/{kernel}/channels?{parts.query}", timeout=20)
+    header = {"msg_id": "ours", "msg_type": "execute_request", "version": "5.3", "username": "", "session": "tests"}
+    content = {"code": code, "silent": True, "store_history": False, "allow_stdin": False, "stop_on_error": True}
+    channel.send(
+        json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []})
+    )
+    while True:
+        heard = json.loads(channel.recv())
+        if heard["header"]["msg_type"] == "execute_reply" and heard["parent_header"].get("msg_id") == "ours":
+            break
+    channel.close()
+    assert heard["content"]["status"] == "ok", heard["content"]
+
+
+def _clean(lab: Lab) -> None:
+    """Make sandbox and folder as new, but for the page itself."""
     _control(lab, "POST", "/reset", {})
+    _control(lab, "DELETE", "/faults")
     for path in lab.page.parent.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path != lab.page:
+        elif path.suffix in (".json", ".log"):
             path.unlink()
-    lab.page.write_bytes(lab.pristine)
-    context = browser.new_context(
-        viewport={"width": wish.get("width", 1280), "height": wish.get("height", 900)},
-        color_scheme="dark" if wish.get("dark") else "light",
-        permissions=["clipboard-read", "clipboard-write"],
-    )
+
+
+@dataclass
+class FirstStart:
+    """What the very first plan took, from the command to the first step's plan: seconds, clicks, and fields typed into."""
+
+    seconds: float
+    clicks: int
+    typed: list[str]
+
+
+LET_GO = """
+from runbook_lib.guided.page import GuidedSession
+if GuidedSession._latest is not None:
+    GuidedSession._latest.close()
+"""
+# Counts what a person does on a page: clicks, and the fields that are typed into (not those that are chosen).
+COUNTING = """
+window.did = {clicks: 0, typed: []};
+addEventListener('click', (event) => { if (event.isTrusted && event.detail) window.did.clicks += 1; }, true);
+addEventListener('input', ({target}) => {
+  if (target.matches('textarea, input:not([type=radio], [type=checkbox])') && !window.did.typed.includes(target.id))
+    window.did.typed.push(target.id);
+}, true);
+"""
+
+
+@dataclass
+class _Shared:
+    """The page that all tests share, once it was started for the first time."""
+
+    page: Page
+    first: FirstStart
+    errors: list[str]
+
+
+@pytest.fixture(scope="session")
+def shared(lab: Lab, browser: Browser) -> Iterator[_Shared]:
+    context = browser.new_context(viewport=NARROW, permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
+    page.add_init_script(COUNTING)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    yield Guide(lab, page)
+    page.goto(lab.url)
+    page.get_by_role("button", name="Start the runbook").click()
+    expect(page.locator("#step-0-1 .scim-state")).to_contain_text("Checked")
+    seconds = time.monotonic() - lab.asked_at
+    did = page.evaluate("window.did")
+    yield _Shared(page, FirstStart(seconds, did["clicks"], did["typed"]), errors)
     context.close()
+
+
+@pytest.fixture
+def first_start(shared: _Shared) -> FirstStart:
+    """How the lab's first plan came about."""
+    return shared.first
+
+
+@pytest.fixture
+def guide(lab: Lab, shared: _Shared, request: pytest.FixtureRequest) -> Iterator[Guide]:
+    """The runbook, started and planned on the sandbox as new. The page and its kernel are shared; what they work on is not.
+
+    Parametrise with {"width": 1920, "dark": True} through `indirect`.
+    """
+    wish = getattr(request, "param", {})
+    page, shared.errors[:] = shared.page, []
+    page.set_viewport_size({**NARROW, "width": wish.get("width", NARROW["width"])})
+    # The cells are run again on a clean table: first what runs is let go, so that nothing of it comes in between.
+    run_in_kernel(lab, LET_GO)
+    _clean(lab)
+    page.evaluate("window.did = {clicks: 0, typed: []}")
+    guide = Guide(lab, page)
+    guide.start()
+    yield guide
     log = lab.page.parent / "page.log"
-    assert errors == []
+    assert shared.errors == []
     if not wish.get("bugs"):
-        assert (log.read_text() if log.exists() else "") == "", "the page has logged a bug"
+        assert log.read_text() == "", "the page has logged a bug"
 
 
 def settings_of(lab: Lab, name: str) -> dict[str, str]:

@@ -29,12 +29,12 @@ def chromium() -> str | None:
 
 @dataclass
 class Lab:
-    """A running `lab`: where its page is served, and what its sandbox says of itself."""
+    """A running `lab`: where its page is served, what its sandbox says of itself, and when (monotonic) it was asked for."""
 
     url: str
     folder: Path
     ready: dict[str, Any]
-    pristine: bytes
+    asked_at: float
 
     @property
     def page(self) -> Path:
@@ -50,7 +50,7 @@ def running_lab(scratch: Path, *arguments: str, **environment: str) -> Iterator[
     command = [sys.executable, "-m", "runbook_lib", "lab", "--no-browser", "--ServerApp.port_retries=200"]
     command += ["--out", str(scratch / "out"), *arguments, *(["--allow-root"] if os.geteuid() == 0 else [])]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON"))}
-    path = scratch / "lab.log"
+    path, asked_at = scratch / "lab.log", time.monotonic()
     with path.open("wb") as log:
         own = {"HOME": str(scratch), **environment}
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**inherited, **own})
@@ -58,9 +58,8 @@ def running_lab(scratch: Path, *arguments: str, **environment: str) -> Iterator[
         url, folder = (_said(process, path, pattern) for pattern in (r"(http://127\.0\.0\.1:\d+/)", r"file://(/tmp/scim-[^/]+)/"))
         token = _said(process, path, r"token=(\w+)")
         _waited(process, path, lambda: (Path(folder) / "ready.json").exists())
-        [page] = (scratch / "out").glob("*/inbound_scim.ipynb")
         ready = json.loads((Path(folder) / "ready.json").read_text())
-        yield Lab(f"{url}doc/tree/inbound_scim.ipynb?token={token}", scratch / "out", ready, page.read_bytes())
+        yield Lab(f"{url}doc/tree/inbound_scim.ipynb?token={token}", scratch / "out", ready, asked_at)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)

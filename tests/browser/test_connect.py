@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from playwright.sync_api import expect
 
 from runbook_lib.sandbox.demo_tenants import build_world
@@ -16,9 +21,6 @@ ADELE = "Adele Vance"
 
 def practise(guide):
     """Open the form for a real tenant, and let it mean the sandbox."""
-    guide.open()
-    guide.page.get_by_role("button", name="Start the runbook").click()
-    expect(guide.start_card.get_by_text("✓ Connected")).to_be_visible()
     guide.page.get_by_label("Real tenant").check()
     guide.page.get_by_label("Microsoft cloud").select_option(label="Sandbox, to practise")
 
@@ -54,32 +56,64 @@ def test_a_tenant_is_connected_by_six_typed_fields_at_most_and_no_secret_is_save
     expect(verdicts.filter(has_text="common-endpoint-azure-ad")).to_contain_text("unsure")
     expect(verdicts.filter(has_text="fresh-azure-ad")).to_contain_text("older")
     verdicts.filter(has_text="fresh-azure-ad").get_by_role("radio").check()
-
-    expect(guide.page.get_by_label("Entra tenant", exact=True)).to_have_value(row["entra_tenant"])  # found, not typed
     guide.page.get_by_label("Client secret of an app registration").check()
+    expect(guide.page.get_by_label("Entra tenant")).to_have_value(row["entra_tenant"])
     guide.page.get_by_label("Application (client) id").fill(row["entra_client_id"])
     guide.page.get_by_label("Client secret", exact=True).fill(row["entra_client_secret"])
     guide.page.get_by_role("button", name="Sign in to Entra").click()
     expect(guide.start_card).to_contain_text("Acme sign-in (fresh)")
     expect(guide.page.get_by_label("Name of the new enterprise application")).to_have_value("Fresh employees SCIM")
     choose_and_plan(guide)
+    typed = guide.page.evaluate("window.did.typed")
+    # The tenant and the name of the application are found, and stand in their fields already.
+    assert typed == [
+        "scim-auth0_domain",
+        "scim-auth0_client_id",
+        "scim-auth0_secret",
+        "scim-entra_client_id",
+        "scim-entra_secret",
+        "scim-search",
+    ]
     guide.apply("1.2")
     _no_secret_is_anywhere(guide, row)
+
+
+def wants_widget_state(guide):
+    """Turn saving of widget state over in JupyterLab's menu and return whether it is on now."""
+    guide.page.get_by_role("menuitem", name="Settings").click()
+    item = guide.page.get_by_role("menuitem", name="Save Widget State Automatically")
+    was_on = "lm-mod-toggled" in (item.get_attribute("class") or "")
+    item.click()
+    return not was_on
 
 
 def test_secrets_being_typed_are_in_no_saved_notebook_even_with_widget_state(guide):
     row = settings_of(guide.lab, "fresh")
     practise(guide)
-    guide.page.get_by_role("menuitem", name="Settings").click()
-    guide.page.get_by_text("Save Widget State Automatically").click()
-    guide.page.get_by_label("Client secret", exact=True).fill(row["auth0_client_secret"])
-    saved = guide.save()  # between typing and pressing: the field is full, the notebook is not
-    assert row["auth0_client_secret"] not in saved
-    guide.page.get_by_label("Client secret", exact=True).fill("")
-    sign_in_to_auth0(guide, row)
-    expect(guide.page.locator("input[type=password]")).to_have_count(0)
-    assert row["auth0_client_secret"] not in guide.save()
-    _no_secret_is_anywhere(guide, row)
+    sent = []
+
+    def saving(request):
+        if request.method == "PUT" and "/api/contents/" in request.url and request.post_data:
+            sent.append(request.post_data)
+
+    guide.page.on("request", saving)
+    assert wants_widget_state(guide)
+    try:
+        guide.page.get_by_label("Client secret", exact=True).fill(row["auth0_client_secret"])
+        saved = guide.save()  # between typing and pressing: the field is full, the notebook is not
+        assert row["auth0_client_secret"] not in saved
+        assert "application/vnd.jupyter.widget-state+json" in json.loads(sent[-1])["content"]["metadata"]["widgets"]
+        guide.page.get_by_label("Client secret", exact=True).fill("")
+        sign_in_to_auth0(guide, row)
+        expect(guide.page.locator("input[type=password]")).to_have_count(0)
+        assert row["auth0_client_secret"] not in guide.save()
+        _no_secret_is_anywhere(guide, row)
+        # What the browser wanted to save, before the server's own cleaning, held the widgets, and no secret either.
+        assert len(sent) >= 3
+        assert not [body for body in sent if row["auth0_client_secret"] in body]
+    finally:
+        guide.page.remove_listener("request", saving)
+        assert not wants_widget_state(guide)
 
 
 def _no_secret_is_anywhere(guide, row):
@@ -146,18 +180,42 @@ def test_a_refused_sign_in_and_a_missing_permission_say_what_to_do(guide):
     assert "Traceback" not in guide.page.content()
 
 
-def test_a_kernel_restart_keeps_the_choices_and_asks_for_the_secrets_again(guide):
+def certificate():
+    """Return a PEM with the private key and its certificate, and the certificate alone."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "runbook")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    signed = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1)).sign(key, hashes.SHA256())
+    public = signed.public_bytes(serialization.Encoding.PEM).decode()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    return private + public, public
+
+
+def test_a_certificate_signs_in_and_a_kernel_restart_keeps_the_choices_without_the_secrets(guide, control, tmp_path):
     row = settings_of(guide.lab, "fresh")
+    both, public = certificate()
+    place = tmp_path / "certificate.pem"
     practise(guide)
     sign_in_to_auth0(guide, row)
     guide.start_card.locator("label", has_text="fresh-azure-ad").get_by_role("radio").check()
-    guide.page.get_by_label("Client secret of an app registration").check()
+    guide.page.get_by_label("Certificate of an app registration").check()
     guide.page.get_by_label("Application (client) id").fill(row["entra_client_id"])
-    guide.page.get_by_label("Client secret", exact=True).fill(row["entra_client_secret"])
+    guide.page.get_by_label("Certificate file").fill(str(place))
     guide.page.get_by_role("button", name="Sign in to Entra").click()
+    expect(guide.start_card.get_by_role("alert")).to_contain_text("cannot be read")
+    place.write_text(both)
+    guide.page.get_by_role("button", name="Sign in to Entra").click()
+    expect(guide.start_card.get_by_role("alert")).to_contain_text("AADSTS700027")  # Entra does not know it yet
+    control("POST", "/certificates", {"client_id": row["entra_client_id"], "pem": public})
+    guide.page.get_by_role("button", name="Sign in to Entra").click()
+    expect(guide.start_card).to_contain_text("Acme sign-in (fresh)")
     choose_and_plan(guide)
-    kept = json.loads((guide.lab.page.parent / "choices.json").read_text())
-    assert kept["entra_client_id"] == row["entra_client_id"]
+    guide.apply("1.2")
+    private = both.splitlines()[1]
+    _no_secret_is_anywhere(guide, {**row, "entra_client_secret": private})
 
     guide.page.get_by_role("button", name="Restart the kernel").click()
     guide.page.get_by_role("button", name="Confirm Kernel Restart").click()
@@ -165,3 +223,53 @@ def test_a_kernel_restart_keeps_the_choices_and_asks_for_the_secrets_again(guide
     expect(guide.page.get_by_label("Auth0 domain")).to_have_value(row["auth0_domain"])
     expect(guide.page.get_by_label("Client id", exact=True)).to_have_value(row["auth0_client_id"])
     expect(guide.page.get_by_label("Client secret", exact=True)).to_have_value("")
+    kept = json.loads((guide.lab.page.parent / "choices.json").read_text())
+    assert (kept["entra_method"], kept["entra_certificate"]) == ("certificate", str(place))
+
+
+def pasted(guide, row):
+    """Return a Management API token and a Graph token, as somebody has them from elsewhere."""
+    ready = guide.lab.ready
+    auth0 = {
+        "grant_type": "client_credentials",
+        "client_id": row["auth0_client_id"],
+        "client_secret": row["auth0_client_secret"],
+        "audience": f"https://{row['auth0_domain']}/api/v2/",
+    }
+    entra = {
+        "grant_type": "client_credentials",
+        "client_id": row["entra_client_id"],
+        "client_secret": row["entra_client_secret"],
+        "scope": f"{ready['graph'].removesuffix('/v1.0')}/.default",
+    }
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, ready["ca_bundle"]
+        first = session.post(f"https://{row['auth0_domain']}/oauth/token", json=auth0, timeout=10)
+        second = session.post(f"{ready['authority']}/{row['entra_tenant']}/oauth2/v2.0/token", data=entra, timeout=10)
+    return first.json()["access_token"], second.json()["access_token"]
+
+
+def test_pasted_tokens_sign_in_on_both_sides_and_a_wrong_one_is_refused_in_words(guide):
+    row = settings_of(guide.lab, "fresh")
+    auth0, graph = pasted(guide, row)
+    practise(guide)
+    guide.page.get_by_label("A Management API token that I paste").check()
+    guide.page.get_by_label("Auth0 domain").fill(row["auth0_domain"])
+    token = guide.page.get_by_label("Management API token", exact=True)
+    token.fill("not.a.token")
+    guide.page.get_by_role("button", name="Sign in to Auth0").click()
+    expect(guide.start_card.get_by_role("alert")).to_contain_text("What to do")
+    expect(token).to_have_value("")
+    token.fill(auth0)
+    guide.page.get_by_role("button", name="Sign in to Auth0").click()
+    expect(guide.start_card.get_by_text("Signed in as").first).to_be_visible()
+    guide.start_card.locator("label", has_text="fresh-azure-ad").get_by_role("radio").check()
+    guide.page.get_by_label("A Graph token that I paste").check()
+    expect(guide.page.get_by_label("Application (client) id")).to_have_count(0)
+    guide.page.get_by_label("Graph token", exact=True).fill(graph)
+    guide.page.get_by_role("button", name="Sign in to Entra").click()
+    expect(guide.start_card).to_contain_text("Acme sign-in (fresh)")
+    choose_and_plan(guide)
+    guide.apply("1.2")
+    _no_secret_is_anywhere(guide, {"auth0_client_secret": auth0, "entra_client_secret": graph})
+    assert "Traceback" not in guide.page.content()

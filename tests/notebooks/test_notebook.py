@@ -55,7 +55,7 @@ def test_run_applies_headless_and_leaves_no_secret(sandbox, tmp_path):
     assert {"inbound_scim.ipynb", "results.json", "journal.jsonl", "report.html"} <= names
     assert {"summary.json", "summary.csv", "summary.html"} <= {path.name for path in run_folder.iterdir()}
     rows = json.loads((folder / "results.json").read_text())
-    assert (len(rows), set(rows[0])) == (26, {"step", "title", "kind", "status", "reason", "remedy", "diffs"})
+    assert (len(rows), set(rows[0])) == (26, {"step", "title", "kind", "status", "reason", "remedy", "diffs", "tables"})
 
     secrets = [text for text in sandbox.world.secrets() if text]
     assert len(secrets) >= 20
