@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from runbook_lib.engine import StepResult
 from runbook_lib.session import Session
 from runbook_lib.settings import TenantSettings
-from runbook_lib.visible import visible
-from runbook_lib.widgets.surface import Surface
+from runbook_lib.widgets.surface import Surface, drawn
 
 SHOWN_S = 300  # then it is gone from the page, copied or not
-_TEMPLATES = Environment(
-    loader=PackageLoader("runbook_lib", "templates/page"),
-    autoescape=select_autoescape(default=True),
-    trim_blocks=True,
-    lstrip_blocks=True,
-    finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-)
 
 
 def with_hand_over(demos: tuple[TenantSettings, ...]) -> tuple[TenantSettings, ...]:
@@ -32,8 +23,7 @@ def beside_card(session: Session | None, result: StepResult | None) -> Markup:
     if session is None or result is None or session.settings.handed_over is None:
         return Markup("")
     makes_token = session.settings.handed_over == "entra" and result.step == "2.2" and result.status not in ("BLOCKED", "FAILED")
-    page = _TEMPLATES.get_template("handover.html.j2").render(result=result, makes_token=makes_token)
-    return Markup(page)  # noqa: S704 - a template that escapes
+    return Markup(drawn("handover", result=result, makes_token=makes_token))  # noqa: S704 - a template that escapes
 
 
 def make_token(session: Session, card: Surface) -> StepResult:

@@ -15,7 +15,7 @@ from runbook_lib.change import Change, Diff, Finding, Handover
 from runbook_lib.clients import microsoft_graph as graph
 from runbook_lib.clients.sign_in import Grant
 from runbook_lib.consoles import auth0_link
-from runbook_lib.errors import StepBlocked, StepWaits
+from runbook_lib.errors import StepWaits
 from runbook_lib.facts import Memory
 from runbook_lib.http import Response
 from runbook_lib.models import (
@@ -232,17 +232,8 @@ def turn_provisioning_on(
     What the gate would read in Auth0 stands on that confirmation, named `other-side-confirmed`. Everybody assigned counts as
     having a user there.
     """
-    if settings.turn_on != "yes":
-        yield Finding("turn_on is no: the job is left as it is.")
+    if (yield from section_4.is_left_alone(job, census, settings)):
         return
-    if job is not None and job.is_quarantined:
-        raise StepBlocked(f"The provisioning job is in quarantine ({job.quarantine_reason})", "See step 4.1")
-    if job is not None and job.is_running:
-        yield Finding("Provisioning is on.")
-        return
-    if census is not None:
-        yield Finding(f"{census}.")
-        section_4.refuse_harm(census, settings)
     if OTHER_SIDE_CONFIRMED not in settings.accept:
         yield Finding("The Auth0 side was not looked at, so the job is not started on this side's word alone.")
         remedy = f"When the owner of the Auth0 side has confirmed sections 1 and 2: accept: [{OTHER_SIDE_CONFIRMED}] (YAML)"
@@ -262,15 +253,7 @@ STEPS: tuple[Step, ...] = (
     *(_handed_over(step, tells, tab) for step, tells, tab in _PARTS),
     replace(
         section_3.save_credentials,
-        reads=(
-            facts.saved_credentials,
-            facts.enterprise_application,
-            facts.job,
-            facts.memory,
-            facts.endpoint_url,
-            facts.connection_id,
-            facts.unseen_tokens,
-        ),
+        reads=tuple(facts.unseen_tokens if fact is facts.scim_tokens else fact for fact in section_3.save_credentials.reads),
         touches=(facts.saved_credentials,),
     ),
     section_4.provision_on_demand.done_by(

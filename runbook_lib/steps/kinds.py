@@ -48,7 +48,7 @@ class Step:
 
     def done_by(self, function: Function, kind: Kind, reads: tuple[Fact[Any], ...], touches: tuple[Fact[Any], ...] = ()) -> Step:
         """Return this documented step as another function does it, where a side belongs to somebody else."""
-        return Step(self.number, kind, function, reads, touches, "", self.function)
+        return Step(self.number, kind, function, reads, touches, "", self.documented or self.function)
 
 
 def _decorator(

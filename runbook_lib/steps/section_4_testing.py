@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from runbook_lib import facts
 from runbook_lib.census import Census
@@ -190,17 +190,8 @@ def turn_provisioning_on(
     Blocked when: the job is in quarantine; more people than the settings allow would be blocked at once; people share a mail
     address that one of them signs in with.
     """
-    if settings.turn_on != "yes":
-        yield Finding("turn_on is no: the job is left as it is.")
+    if (yield from is_left_alone(job, census, settings)):
         return
-    if job is not None and job.is_quarantined:
-        raise StepBlocked(f"The provisioning job is in quarantine ({job.quarantine_reason})", "See step 4.1")
-    if job is not None and job.is_running:
-        yield Finding("Provisioning is on.")
-        return
-    if census is not None:
-        yield Finding(f"{census}.")
-        refuse_harm(census, settings)
     diff = Diff("provisioning job", "Provisioning Status", "Off", "On")
     if job is None or not principals or schema is None or scim is None:
         raise StepWaits("3.4", "The provisioning job", (diff,))
@@ -221,6 +212,27 @@ def turn_provisioning_on(
         "the test user is linked and not blocked (4.2)": lambda: _is_linked(user, profiles, scim),
     }
     yield started(diff, job, principals[0], conditions)
+
+
+def is_left_alone(
+    job: SynchronizationJob | None, census: Census | None, settings: TenantSettings
+) -> Generator[Yield, None, bool]:
+    """Say what is found before any condition is looked at, and return whether the job stays as it is.
+
+    Raises `StepBlocked` for a job in quarantine and for a first cycle that would do harm.
+    """
+    if settings.turn_on != "yes":
+        yield Finding("turn_on is no: the job is left as it is.")
+        return True
+    if job is not None and job.is_quarantined:
+        raise StepBlocked(f"The provisioning job is in quarantine ({job.quarantine_reason})", "See step 4.1")
+    if job is not None and job.is_running:
+        yield Finding("Provisioning is on.")
+        return True
+    if census is not None:
+        yield Finding(f"{census}.")
+        _refuse_harm(census, settings)
+    return False
 
 
 Conditions = dict[str, Callable[[], bool]]
@@ -271,7 +283,7 @@ def started(diff: Diff, job: SynchronizationJob, principal: ServicePrincipal, co
     )
 
 
-def refuse_harm(census: Census, settings: TenantSettings) -> None:
+def _refuse_harm(census: Census, settings: TenantSettings) -> None:
     """Raise `StepBlocked` when the first cycle would lock people out, or could change the wrong ones."""
     if len(census.would_be_blocked) > settings.blocked_users_limit:
         raise StepBlocked(

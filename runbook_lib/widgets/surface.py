@@ -33,6 +33,11 @@ _TEMPLATES = Environment(
 log = logging.getLogger("runbook_lib.page")
 
 
+def drawn(template: str, **values: Any) -> str:
+    """Return a template of `templates/page` as HTML, every value escaped, hidden characters shown, no secret in it."""
+    return scrubber.scrub(_TEMPLATES.get_template(f"{template}.html.j2").render(**values))
+
+
 class Surface(anywidget.AnyWidget):
     """One piece of the page. `on_event(name, value, fields)` gets what the person does; `words` stand in where no browser is."""
 
@@ -47,8 +52,8 @@ class Surface(anywidget.AnyWidget):
         self.on_msg(self._heard)
 
     def show(self, template: str, **values: Any) -> None:
-        """Show a template of `templates/page`, every value escaped, no secret in it."""
-        self.html = scrubber.scrub(_TEMPLATES.get_template(f"{template}.html.j2").render(**values))
+        """Show a template of `templates/page`, see `drawn`."""
+        self.html = drawn(template, **values)
 
     def jump_to(self, anchor: str) -> None:
         """Bring an element of the page into view."""

@@ -15,10 +15,12 @@ from runbook_lib.batch.taking_back import undo_run
 from runbook_lib.report import exit_code
 from runbook_lib.session import Session
 from runbook_lib.settings import RunMode
+from runbook_lib.steps import STEPS, steps_for
 from tests.journeys.test_journeys import connection_of, scim_side
 
 NOBODY_AT_ENTRA = {"entra_client_id": "", "entra_client_secret": ""}
 NOBODY_AT_AUTH0 = {"auth0_client_id": "", "auth0_client_secret": ""}
+TITLES = [(step.number, step.title) for step in STEPS]
 SECTIONS_3_AND_4 = [*(f"3.{n}" for n in range(1, 14)), "4.1", "4.2", "4.3"]
 
 
@@ -355,3 +357,9 @@ def test_undo_of_the_mirror_takes_back_entra_without_asking_auth0(
     assert result["status"] == "done", result
     assert not [p for p in entra("fresh").service_principals.values() if p["displayName"] == "Acme SCIM (fresh)"]
     assert "auth0" not in {entry["service"] for entry in sandbox.simulation.history[start:]}
+
+
+def test_every_step_keeps_the_document_s_title_whoever_does_it(sandbox, tenant, handed, administrator):
+    before_anything_came_back = tenant("fresh", **NOBODY_AT_AUTH0)
+    for settings in (tenant("fresh"), handed(), before_anything_came_back, administrator("a token that was sent")):
+        assert [(step.number, step.title) for step in steps_for(settings)] == TITLES
