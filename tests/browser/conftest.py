@@ -27,7 +27,7 @@ expect.set_options(timeout=30_000)
 @pytest.fixture(scope="session")
 def playwright(request: pytest.FixtureRequest) -> Iterator[Playwright]:
     if not request.config.getoption("--browser"):
-        pytest.skip("give --browser: these tests take some minutes and a quiet machine")
+        pytest.skip("give --browser: these tests take some two minutes")
     if chromium() is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
     with sync_playwright() as started:
