@@ -72,8 +72,14 @@ class GuidedSession:
             self._do(self._open_demo)
 
     def close(self) -> None:
-        """Let go of the tenant, its lock included, when all work that was asked for is done."""
+        """Let go of the tenant, its lock included, when all work that was asked for is done, and take all pieces from the page.
+
+        Pieces that nobody answers to would look alive, and a browser that opens the page again would ask for each of them.
+        """
         self._do(self._close).result()
+        for piece in (self._start, self._rail, self._end, *self._cards.values(), *self._sections.values()):
+            if piece is not None:
+                piece.close()
 
     # What the cells call ----------------------------------------------------------------------------------------------
 

@@ -168,6 +168,13 @@ function render({ model, el }) {
     event.preventDefault();
     tell(event.submitter || event.target.querySelector("[type=submit]"), true);
   });
+  // Enter in a field does what the form's first button does. Chromium does so by itself only in some forms of a notebook.
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing || !event.target.matches("input:not([type=radio], [type=checkbox])")) return;
+    event.preventDefault();
+    const button = event.target.form?.querySelector("[type=submit]:enabled");
+    if (button) event.target.form.requestSubmit(button);
+  });
   let waiting = 0;
   root.addEventListener("input", (event) => {
     const field = event.target;

@@ -55,6 +55,12 @@ class Surface(anywidget.AnyWidget):
         """Show a template of `templates/page`, see `drawn`."""
         self.html = drawn(template, **values)
 
+    def close(self) -> None:
+        """Take this piece from the page and let go of all that the kernel keeps for it."""
+        layout = self.layout
+        super().close()
+        layout.close()
+
     def jump_to(self, anchor: str) -> None:
         """Bring an element of the page into view."""
         self.send({"jump": anchor})

@@ -27,7 +27,7 @@ expect.set_options(timeout=30_000)
 @pytest.fixture(scope="session")
 def playwright(request: pytest.FixtureRequest) -> Iterator[Playwright]:
     if not request.config.getoption("--browser"):
-        pytest.skip("give --browser: these tests take some minutes and a quiet machine")
+        pytest.skip("give --browser: these tests take some two minutes")
     if chromium() is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
     with sync_playwright() as started:
@@ -183,9 +183,16 @@ from runbook_lib.guided.page import GuidedSession
 if GuidedSession._latest is not None:
     GuidedSession._latest.close()
 """
-# Counts what a person does on a page: clicks, and the fields that are typed into (not those that are chosen).
+# Counts what a person does on a page: clicks, and the fields that are typed into (not those that are chosen). Keeps what
+# JupyterLab sends to be saved, as it was before the server cleaned it.
 COUNTING = """
 window.did = {clicks: 0, typed: []};
+window.saved = [];
+const plainly = window.fetch;
+window.fetch = async (request, options) => {
+  if (request.method === 'PUT' && request.url.includes('/api/contents/')) window.saved.push(await request.clone().text());
+  return plainly(request, options);
+};
 addEventListener('click', (event) => { if (event.isTrusted && event.detail) window.did.clicks += 1; }, true);
 addEventListener('input', ({target}) => {
   if (target.matches('textarea, input:not([type=radio], [type=checkbox])') && !window.did.typed.includes(target.id))

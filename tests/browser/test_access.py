@@ -64,10 +64,9 @@ def press_tab_until(guide, condition, limit=80):
 
 
 def test_the_keyboard_alone_starts_plans_jumps_and_applies(guide):
-    guide.page.locator("#scim-start").evaluate(
-        "(card) => { card.setAttribute('data-before', ''); document.activeElement.blur(); }"
-    )
-    press_tab_until(guide, "at.textContent.includes('Start the runbook') || at.title?.includes('Start the runbook')")
+    guide.open()
+    guide.page.evaluate("document.getElementById('scim-start')?.setAttribute('data-before', '')")
+    press_tab_until(guide, "at.getAttribute('aria-label') === 'Start the runbook'")
     guide.page.keyboard.press("Enter")
     expect(guide.page.locator("#scim-start:not([data-before])").get_by_text("✓ Connected")).to_be_visible()
     expect(guide.state("1.2")).to_contain_text("To do")
@@ -84,6 +83,7 @@ def test_the_keyboard_alone_starts_plans_jumps_and_applies(guide):
 def test_the_keyboard_alone_edits_the_mapping(guide):
     guide.apply("1.3")
     card = guide.card("1.5")
+    expect(card.get_by_text("Edit the mapping")).to_be_visible()
     card.focus()  # where the rail leads to
     press_tab_until(guide, "at.matches('#scim-map > summary')", limit=6)
     guide.page.keyboard.press("Enter")
