@@ -29,11 +29,14 @@ RATIOS = (
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--tenants", default=40, show_default=True)
 @click.option("--jobs", default=16, show_default=True, help="Tenants in flight, of the floor and of ours.")
+@click.option("--delay", "delays", type=click.Choice(["0", "100"]), multiple=True, default=["0", "100"], help="ms a request.")
 @click.option("--speed/--no-speed", default=True, show_default=True)
 @click.option("--memory/--no-memory", default=True, show_default=True)
 @click.option("--many", default=0, show_default=True, help="Also compare the parent's memory at 300 and at so many tenants.")
 @click.option("--assign", default=0, show_default=True, help="Also assign so many people on one tenant.")
-def main(rounds: int, tenants: int, jobs: int, *, speed: bool, memory: bool, many: int, assign: int) -> None:
+def main(
+    rounds: int, tenants: int, jobs: int, delays: tuple[str, ...], *, speed: bool, memory: bool, many: int, assign: int
+) -> None:
     """Measure, and print the results as Markdown."""
     load = psutil.getloadavg()[0]
     _say(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, ")
@@ -41,7 +44,8 @@ def main(rounds: int, tenants: int, jobs: int, *, speed: bool, memory: bool, man
     if speed:
         with Bench.opened(tenants) as bench:
             for delay_ms, names in ((0, ("floor", "ours", "pool", "loop")), (100, ("floor", "ours"))):
-                _speed(bench, delay_ms, names, rounds, tenants, jobs)
+                if str(delay_ms) in delays:
+                    _speed(bench, delay_ms, names, rounds, tenants, jobs)
     if memory:
         with Bench.opened(tenants) as bench:
             bench.control("POST", "/pressure", {"delay_s": 0.1})
