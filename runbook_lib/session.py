@@ -114,7 +114,7 @@ class Session:
         record = Journal(self.out / "journal.jsonl", machine.now, machine.guard)
         _refuse_another(record, settings)
         self.journal = Journal(self.out / "undo.jsonl", machine.now, machine.guard) if self._is_undo else record
-        self.steps = steps_to_undo(record.events()) if self._is_undo else steps_for(settings)
+        self.steps = steps_to_undo(record.events(), self.journal.events()) if self._is_undo else steps_for(settings)
         self.view = view
         self._keep_settings()
         # What earlier runs of this tenant left: only tokens that one of them made may ever be deleted.

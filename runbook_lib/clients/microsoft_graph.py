@@ -49,7 +49,7 @@ class MicrosoftGraph:
 
     def application(self, app_id: str) -> Application | None:
         """Return the app registration, or None; one that lives in another tenant is not visible here."""
-        body = self._optional(f"/applications(appId='{guid(app_id)}')", (("$select", "id,appId,displayName"),))
+        body = self._optional(f"/applications(appId='{guid(app_id)}')", (("$select", "id,appId,displayName,createdDateTime"),))
         return Application.from_wire(body) if body else None
 
     def service_principal(self, app_id: str) -> ServicePrincipal | None:
