@@ -105,9 +105,9 @@ def steps_to_undo(events: tuple[Event, ...], undone: tuple[Event, ...] = ()) -> 
 
 def _is_deleted(entry: Made, step: Step, events: tuple[Event, ...], undone: tuple[Event, ...]) -> bool:
     """Whether an earlier undo has carried out this step after the last time that the run may have made the thing."""
-    made = [event["time"] for event in events if event["event"] == "intent" and event.get("undo") == entry.undo]
+    made = [str(event["time"]) for event in events if event["event"] == "intent" and event.get("undo") == entry.undo]
     applied = [event for event in undone if event["event"] == "outcome" and event["result"] == "applied"]
-    deleted = [event["time"] for event in applied if event["step"] == step.number]
+    deleted = [str(event["time"]) for event in applied if event["step"] == step.number]
     return max(deleted, default="") > max(made)
 
 
