@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import random
 import signal
@@ -37,6 +38,7 @@ def be_a_kernel(arguments: list[str], environment: dict[str, str], folder: str) 
     # 1: looks after no parent. ipykernel would end with the process it was forked from; this one ends with the runner, see above.
     application = IPKernelApp.instance(parent_handle=1)
     application.initialize(arguments)  # type: ignore[no-untyped-call]
+    application.log.setLevel(logging.WARNING)  # traitlets makes a record of every debugging line and drops it in the handler
     application.start()  # type: ignore[no-untyped-call]
     # Closing stops the thread that the control thread may be flushing to, and then waits for it 10 s (ipykernel 7.4.0).
     application.control_thread.join(END_S)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runbook_lib.batch.grants import Grants
+from runbook_lib.batch.quick_imports import without_grammar
 from runbook_lib.batch.sharing import Held, Sharing
 from runbook_lib.batch.warm_kernels import KernelKind
 from runbook_lib.errors import TenantBusy
@@ -112,10 +113,11 @@ def _run_here(
     on_step: Callable[[str], None],
     held: Held | None = None,
 ) -> TenantOutcome:
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
+    with without_grammar():
+        from nbclient.exceptions import DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
 
-    from runbook_lib.batch.execution import StoppedEarly
+        from runbook_lib.batch.execution import StoppedEarly
 
     started = time.monotonic()
     if busy := _held(tenant, folder):

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, run_tenant
 from runbook_lib.batch.parts import parts_told
 from runbook_lib.batch.sharing import Sharing
-from runbook_lib.batch.warm_kernels import KernelKind
+from runbook_lib.batch.warm_kernels import KernelKind, get_warm
 from runbook_lib.errors import SettingsError
 from runbook_lib.lease import TERMS, Terms
 from runbook_lib.report import exit_code, tenant_status, write_private
@@ -127,6 +127,7 @@ def _carrying(options: Options, folder: Path, workshop: Workshop, stop: Stop) ->
         with on_cluster(options, folder, workshop, stop.is_urgent) as carry:
             yield carry
     else:
+        get_warm(options.kernel)  # meanwhile this process imports what executes pages
         yield lambda tenant, place, on_step: run_tenant(tenant, options.mode, place, workshop, on_step)
 
 

@@ -15,16 +15,19 @@ import signal
 import sys
 import threading
 import time
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from queue import Empty
 from typing import Any, Literal
 
-from jupyter_client.asynchronous.client import AsyncKernelClient
+import zmq
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.client import KernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
-from traitlets import DottedObjectName
+from traitlets import Type, default
 from traitlets.config import Config
 
 from runbook_lib.batch.kernel_process import END_S, be_a_kernel
@@ -97,15 +100,26 @@ class _EndsSoon(LocalProvisioner):
         await super().send_signal(signum)
 
 
+def get_warm(kind: KernelKind) -> None:
+    """Start the warm process where kernels are forked from one: it takes a second, on another core, to import what they use."""
+    if kind != "stock" and can_be_warm():
+        _forking()
+        forkserver.ensure_running()
+
+
+def _forking() -> multiprocessing.context.ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["runbook_lib.batch.warm_imports"])
+    return context
+
+
 @retry(retry=retry_if_exception_type((OSError, EOFError)), stop=stop_after_attempt(FORK_ATTEMPTS), reraise=True)
 def _forked(arguments: list[str], environment: dict[str, str], folder: str) -> ForkServerProcess:
     """Return a kernel's process, forked from the warm one, which multiprocessing starts again when it was killed.
 
     Killed in the very moment of the request it cannot answer; a kernel it may have forked then ends, as nobody holds it.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["runbook_lib.batch.warm_imports"])
-    process = context.Process(target=be_a_kernel, args=(arguments, environment, folder), daemon=True)
+    process = _forking().Process(target=be_a_kernel, args=(arguments, environment, folder), daemon=True)
     process.start()
     return process
 
@@ -184,34 +198,50 @@ class WarmProvisioner(_EndsSoon):
         await self.send_signal(signal.SIGTERM)
 
 
-class QuickClient(AsyncKernelClient):
-    """A client that is ready when its first request is answered on both channels, not 200 ms after the last message."""
+class QuickClient(BlockingKernelClient):
+    """A client that waits in its thread for its kernel's messages, each on the channel it comes by, and for nothing else.
 
-    async def wait_for_ready(self, timeout: float | None = None) -> None:
+    It is ready when its first request is answered on both channels, not 200 ms after the last message. That the kernel lives is
+    asked of its manager: no heart is listened to, by a thread of its own.
+    """
+
+    is_alive = BlockingKernelClient._async_is_alive  # type: ignore[assignment]  # nbclient waits for either kind
+
+    @default("context")
+    def _shared_context(self) -> zmq.Context[zmq.Socket[bytes]]:
+        return zmq.Context.instance()  # each context has two threads
+
+    def start_channels(
+        self, shell: bool = True, iopub: bool = True, stdin: bool = False, hb: bool = False, control: bool = False
+    ) -> None:
+        """Open the channels that a page without a person needs."""
+        super().start_channels(shell=shell, iopub=iopub, stdin=stdin, hb=hb, control=control)
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:  # type: ignore[override]
         """Wait until the kernel answers. Raises `RuntimeError` when it dies before that, or does not answer in time."""
         deadline = time.monotonic() + (timeout or 60.0)
         while time.monotonic() < deadline:
             request = self.kernel_info()
-            if await self._answered(request) and await self._idle(request):
+            if self._answered(request) and self._idle(request):
                 return
             if not await self.is_alive():
                 raise RuntimeError("Kernel died before replying to kernel_info")
         raise RuntimeError("Kernel didn't respond in time")
 
-    async def _answered(self, request: str) -> bool:
+    def _answered(self, request: str) -> bool:
         with contextlib.suppress(Empty):
             while True:
-                answer = await self.get_shell_msg(timeout=1)
+                answer = self.shell_channel.get_msg(timeout=1)
                 if answer["parent_header"].get("msg_id") == request:
                     self._handle_kernel_info_reply(answer)
                     return True
         return False
 
-    async def _idle(self, request: str) -> bool:
+    def _idle(self, request: str) -> bool:
         """Whether the other channel reports the end of the request: only then no output of a cell can be missed."""
         with contextlib.suppress(Empty):
             while True:
-                message = await self.get_iopub_msg(timeout=0.2)
+                message = self.iopub_channel.get_msg(timeout=0.2)
                 is_ours = message["parent_header"].get("msg_id") == request
                 if is_ours and message["content"].get("execution_state") == "idle":
                     return True
@@ -221,7 +251,8 @@ class QuickClient(AsyncKernelClient):
 class StockKernelManager(AsyncKernelManager):
     """Starts kernels as Jupyter does, and ends them without idle waits."""
 
-    client_class = DottedObjectName("runbook_lib.batch.warm_kernels.QuickClient")
+    # `client_class` is of no effect in a manager of this kind: it comes with a factory of its own (jupyter_client 8.10.0).
+    client_factory = Type(klass=KernelClient, default_value=QuickClient)
     provisioner_class: type[LocalProvisioner] = _EndsSoon
 
     async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]

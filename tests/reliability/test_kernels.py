@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from runbook_lib.batch.warm_kernels import can_be_warm, manager_class, over_ipc
 
@@ -24,7 +25,7 @@ WAYS = 16  # kernels at a time
 async def kernel(folder, kind="warm", **options):
     manager = manager_class(kind)(kernel_name="python3", config=over_ipc(folder))
     await manager.start_kernel(extra_arguments=["--HistoryManager.enabled=False"], **options)
-    client = manager.client()
+    client = AsyncKernelClient(**manager.get_connection_info(session=True), parent=manager)  # the runner's own waits in threads
     client.start_channels()
     try:
         await client.wait_for_ready(timeout=60)
@@ -122,11 +123,13 @@ def test_kernels_outlive_the_warm_process_and_the_next_is_forked_from_a_new_one(
 RUNNER = """
 import asyncio, sys
 from pathlib import Path
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from runbook_lib.batch.warm_kernels import manager_class, over_ipc
 async def main():
     manager = manager_class("warm")(kernel_name="python3", config=over_ipc(Path(sys.argv[1])))
     await manager.start_kernel()
-    client = manager.client(); client.start_channels(); await client.wait_for_ready(timeout=60)
+    client = AsyncKernelClient(**manager.get_connection_info(session=True), parent=manager)
+    client.start_channels(); await client.wait_for_ready(timeout=60)
     await client.execute_interactive("import os; print(os.getpid(), os.getppid())",
         output_hook=lambda m: print(m["content"].get("text", ""), end="", flush=True))
     await asyncio.sleep(60)
