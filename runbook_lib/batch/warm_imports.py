@@ -24,6 +24,7 @@ import IPython.core.logger
 import IPython.core.oinspect
 import IPython.extensions.storemagic
 import msal
+import psutil  # type: ignore[import-untyped]
 import tornado.platform.asyncio
 import tornado.queues
 
@@ -39,3 +40,4 @@ tables.text(Table("", ("a",), (("b",),)))
 report_template()
 gc.collect()
 gc.freeze()  # the collector would write to pages that all kernels share
+gc.set_threshold(100_000, 20, 100)  # at the usual 700 a tenth of a kernel's few seconds goes into looking for cycles

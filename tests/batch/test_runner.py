@@ -120,6 +120,37 @@ def test_a_kernel_that_dies_before_its_first_cell_is_started_again(monkeypatch, 
 
 
 @pytest.mark.parametrize("kernel", ["warm", "stock"])
+def test_a_kernel_that_dies_in_the_middle_is_noticed_and_not_started_again(kernel, monkeypatch, tenant, tmp_path):
+    provisioner = warm_kernels.manager_class(kernel).provisioner_class
+    launch, started = provisioner.launch_kernel, []
+
+    async def noted(self, cmd, **kwargs):
+        info = await launch(self, cmd, **kwargs)
+        started.append(self.pid)
+        return info
+
+    monkeypatch.setattr(provisioner, "launch_kernel", noted)
+    begun = time.monotonic()
+    with Workshop.opened(kernel) as workshop:
+        kill = lambda step: step == "1.2" and os.kill(started[0], signal.SIGKILL)  # noqa: E731
+        outcome = run_tenant(tenant("complete"), RunMode.PLAN, tmp_path / "complete", workshop, kill)
+    assert (outcome.status, len(started)) == ("interrupted", 1)
+    assert "the kernel died" in outcome.about
+    assert time.monotonic() - begun < 30
+    assert json.loads((outcome.folder / "inbound_scim.ipynb").read_text())["nbformat"] == 4
+
+
+def test_the_runner_starts_without_compiling_a_grammar_that_no_page_needs():
+    code = (
+        "import sys; from runbook_lib.batch.quick_imports import without_grammar\n"
+        "with without_grammar(): import nbformat, papermill\n"
+        "print('lark' in sys.modules, 'rfc3987_syntax' in sys.modules); import rfc3987_syntax"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("False False", 0), done.stderr
+
+
+@pytest.mark.parametrize("kernel", ["warm", "stock"])
 def test_a_page_is_the_same_whichever_way_its_kernel_starts(kernel, tenant, tmp_path):
     steps = []
     with Workshop.opened(kernel) as workshop:
