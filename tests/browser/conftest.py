@@ -184,8 +184,8 @@ if GuidedSession._latest is not None:
     GuidedSession._latest.close()
 """
 # Counts what a person does on a page: clicks, and the fields that are typed into (not those that are chosen). Keeps what
-# JupyterLab sends to be saved, as it was before the server cleaned it. JupyterLab lists the folder of the page now and then; when a
-# test clears that folder in the same moment the server answers 404, and a dialog would stand before everything: it is listed again.
+# JupyterLab sends to be saved, as it was before the server cleaned it. Has the folder of the page listed again where the server
+# answers 404, as it does when a test clears the folder in the same moment: a dialog about that would stand before everything.
 COUNTING = """
 window.did = {clicks: 0, typed: []};
 window.saved = [];

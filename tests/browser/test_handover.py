@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import expect
 
+from runbook_lib.batch.tenants_file import read_tenants
+from runbook_lib.guided.handover import with_hand_over
 from runbook_lib.session import Session
 from runbook_lib.settings import RunMode, TenantSettings
 from tests.browser.conftest import settings_of
@@ -100,18 +103,16 @@ def test_hand_over_from_sheet_and_token_to_verification(guide, control, tmp_path
     assert guide.states()["3.7"] == "Handed over"  # leaves no trace
 
 
-def given_by_its_owner(guide, control, row):
+def given_by_its_owner(guide, control):
     """Make the settings of sections 1 and 2 as the owner of the Auth0 side would, and return endpoint, client id and token."""
-    settings = TenantSettings.from_parameters(
-        {**row, "entra_client_id": "", "entra_client_secret": "", "auth0_client_secret": f"file:{row['auth0_secret_file']}"}
-    )
+    settings = with_hand_over(read_tenants(Path(guide.lab.ready["tenants_file"])))[-1]
     session = Session(settings, mode=RunMode.APPLY, out=guide.lab.folder.parent / "owner" / "fresh")
     for step in session.steps:
         session.do(step.number)
     _, token = session.make_token()
     session.finish()
     connection = next(c for c in control("GET", "/state")["auth0"]["connections"].values() if c["name"] == "fresh-azure-ad")
-    endpoint = f"https://{row['auth0_domain']}/scim/v2/connections/{connection['id']}/"
+    endpoint = f"https://{settings.auth0_domain}/scim/v2/connections/{connection['id']}/"
     return endpoint, connection["options"]["client_id"], token.reveal()
 
 
@@ -131,24 +132,23 @@ def sign_in_to_entra(guide, row):
     expect(guide.start_card).to_contain_text("Sign in to Entra differently")
 
 
-def test_the_mirror_from_what_was_sent_to_provisioning_turned_on(guide, control, tmp_path):
+def test_the_mirror_from_what_was_sent_to_provisioning_turned_on(guide, control):
     row = settings_of(guide.lab, "fresh")
-    (tmp_path / "auth0").write_text(row["auth0_client_secret"])
-    endpoint, client_id, token = given_by_its_owner(guide, control, {**row, "auth0_secret_file": tmp_path / "auth0"})
+    endpoint, client_id, token = given_by_its_owner(guide, control)
     nobody_signs_in_to_auth0(guide)
     go_on = guide.page.get_by_role("button", name="Go on with Entra")
-    guide.page.get_by_label("SCIM endpoint URL").fill(f"{endpoint}Users")
+    guide.start_card.get_by_label("SCIM endpoint URL").fill(f"{endpoint}Users")
     expect(guide.start_card).to_contain_text("This is not of the form")
-    guide.page.get_by_label("SCIM endpoint URL").fill(endpoint)
-    expect(guide.page.get_by_label("Auth0 domain")).to_have_value(row["auth0_domain"])  # found, not typed
-    expect(guide.page.get_by_role("textbox", name="Connection")).to_have_value(re.compile("con_"))
+    guide.start_card.get_by_label("SCIM endpoint URL").fill(endpoint)
+    expect(guide.start_card.get_by_label("Auth0 domain")).to_have_value(row["auth0_domain"])  # found, not typed
+    expect(guide.start_card.get_by_role("textbox", name="Connection", exact=True)).to_have_value(re.compile("con_"))
     go_on.click()  # the browser keeps the form: client id and token are missing
-    guide.page.get_by_label("Client id of the connection").fill(client_id)
-    guide.page.get_by_label("SCIM token").fill(token)
+    guide.start_card.get_by_label("Client id of the connection").fill(client_id)
+    guide.start_card.get_by_label("SCIM token").fill(token)
     assert complaints(guide) == []
     sign_in_to_entra(guide, row)
     expect(guide.start_card).to_contain_text("Acme sign-in (fresh)")
-    guide.page.get_by_label("Test user").fill("adele")
+    guide.start_card.get_by_label("Test user").fill("adele")
     guide.start_card.get_by_label("Adele Vance").check()
     expect(guide.start_card).to_contain_text("ask the owner of the Auth0 side")
     typed = guide.page.evaluate("window.did.typed")
@@ -186,10 +186,10 @@ def _the_token_is_nowhere(guide, token):
 def test_the_mirror_before_anything_was_sent_makes_the_sheet_for_the_owner(guide, control):
     row = settings_of(guide.lab, "fresh")
     nobody_signs_in_to_auth0(guide)
-    guide.page.get_by_label("Auth0 domain").fill(row["auth0_domain"])
-    guide.page.get_by_role("textbox", name="Connection").fill("fresh-azure-ad")
+    guide.start_card.get_by_label("Auth0 domain").fill(row["auth0_domain"])
+    guide.start_card.get_by_role("textbox", name="Connection", exact=True).fill("fresh-azure-ad")
     sign_in_to_entra(guide, row)
-    guide.page.get_by_label("Test user").fill(row["test_user"])
+    guide.start_card.get_by_label("Test user").fill(row["test_user"])
     guide.page.get_by_role("button", name="Plan all steps").click()
     expect(guide.state("1.2")).to_contain_text("Handed over")
     expect(guide.card("3.2")).to_contain_text("Waits for what the owner of the Auth0 side sends back")
