@@ -209,6 +209,12 @@ class Connecting:
         """Take over what the owner of the Auth0 side has sent, or that nothing came yet. Raises `SettingsError`."""
         self.leave_auth0()
         self.draft()
+        for column in (
+            "auth0_domain",
+            "auth0_connection",
+        ):  # not required by the form: the endpoint, when it is there, tells them
+            if not self.values.get(column):
+                raise SettingsError("is missing", "Fill it in, or the endpoint that tells it", column=column)
         if self.values.get("scim_endpoint") and "scim_token" not in self._typed:
             raise SettingsError("no token was pasted", "Paste the SCIM token that came with the endpoint", column="scim_token")
         self._management, self.is_told = None, True

@@ -143,6 +143,7 @@ def test_the_mirror_from_what_was_sent_to_provisioning_turned_on(guide, control)
     expect(guide.start_card.get_by_label("Auth0 domain")).to_have_value(row["auth0_domain"])  # found, not typed
     expect(guide.start_card.get_by_role("textbox", name="Connection", exact=True)).to_have_value(re.compile("con_"))
     go_on.click()  # the browser keeps the form: client id and token are missing
+    expect(guide.start_card.get_by_text("Microsoft Entra", exact=True)).to_have_count(0)
     guide.start_card.get_by_label("Client id of the connection").fill(client_id)
     guide.start_card.get_by_label("SCIM token").fill(token)
     assert complaints(guide) == []
@@ -187,6 +188,8 @@ def test_the_mirror_before_anything_was_sent_makes_the_sheet_for_the_owner(guide
     row = settings_of(guide.lab, "fresh")
     nobody_signs_in_to_auth0(guide)
     guide.start_card.get_by_label("Auth0 domain").fill(row["auth0_domain"])
+    guide.page.get_by_role("button", name="Go on with Entra").click()
+    expect(guide.start_card.get_by_role("alert")).to_contain_text("column auth0_connection")
     guide.start_card.get_by_role("textbox", name="Connection", exact=True).fill("fresh-azure-ad")
     sign_in_to_entra(guide, row)
     guide.start_card.get_by_label("Test user").fill(row["test_user"])

@@ -216,3 +216,8 @@ def test_pictures_for_the_readme(guide, request):
     with guide.page.context.new_page() as report:
         report.goto((guide.lab.page.parent / "fresh" / "report.html").as_uri())
         report.screenshot(path=str(PICTURES / "report.png"))
+    guide.page.get_by_role("link", name="Back to the start").click()
+    guide.page.get_by_label("Demo tenant").select_option("hand-over")
+    expect(guide.state("4.3")).to_contain_text("Handed over")
+    guide.rail.get_by_role("link", name="3.6").click()
+    guide.picture("handover")
