@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -105,11 +106,20 @@ class Guide:
                 return text
         raise AssertionError("the notebook was not saved")
 
-    def picture(self, name: str) -> None:
-        """Keep what is seen, where pictures are asked for."""
+    def left(self) -> dict[Path, str]:
+        """What is on disk, by file; those that JupyterLab renames while it saves are found by their lasting name."""
+        found = {}
+        for path in self.lab.folder.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file() and not path.name.startswith(".~"):
+                    found[path] = path.read_text(errors="replace")
+        return found
+
+    def picture(self, name: str, of: Locator | None = None) -> None:
+        """Keep what is seen, or a piece of it, where pictures are asked for."""
         self.page.wait_for_timeout(300)
         PICTURES.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=str(PICTURES / f"{name}.png"))
+        (of or self.page).screenshot(path=str(PICTURES / f"{name}.png"))
 
 
 def _control(lab: Lab, method: str, path: str, body: Any = None) -> Any:

@@ -80,9 +80,9 @@ def test_hand_over_from_sheet_and_token_to_verification(guide, control, tmp_path
     saved = guide.save()  # while it is on the screen
     assert token not in saved
     secret = token.partition(".")[2]
-    files = [path for path in guide.lab.folder.rglob("*") if path.is_file()]
+    files = guide.left()
     assert {path.name for path in files} >= {"handover.html", "handover.md", "report.html", "journal.jsonl"}
-    assert [path.name for path in files if secret in path.read_text(errors="replace")] == []
+    assert [path.name for path, text in files.items() if secret in text] == []
 
     shown.get_by_role("button", name="Hide").click()
     assert secret not in guide.page.content()
@@ -179,8 +179,7 @@ def test_the_mirror_from_what_was_sent_to_provisioning_turned_on(guide, control)
 def _the_token_is_nowhere(guide, token):
     secret = token.partition(".")[2]
     guide.save()
-    files = [path for path in guide.lab.folder.rglob("*") if path.is_file()]
-    assert [path.name for path in files if secret in path.read_text(errors="replace")] == []
+    assert [path.name for path, text in guide.left().items() if secret in text] == []
     assert secret not in guide.page.content()
 
 
