@@ -121,7 +121,7 @@ class Session:
         journals = sorted(self.out.parent.parent.glob(f"*/{self.out.name}/journal.jsonl"))
         self.view.memory = Memory.of(past_of(journals, settings.auth0_domain, settings.auth0_connection))
         if not self._is_undo:
-            _bring_token(self.view.memory, settings)
+            _bring_token(self.view, settings)
         self.view.run = f"{re.sub(r'[^A-Za-z0-9_-]', '-', self.out.parent.name) or 'run'}@{machine.name}"
         self.engine = Engine(
             self.view,
@@ -238,10 +238,11 @@ def _refuse_another(journal: Journal, settings: TenantSettings) -> None:
             )
 
 
-def _bring_token(memory: Memory, settings: TenantSettings) -> None:
+def _bring_token(view: View, settings: TenantSettings) -> None:
     """Put the SCIM token that the owner of the Auth0 side gave into memory, where step 3.6 takes it from."""
+    memory = view.memory
     if settings.scim_token:
-        memory.scim_token = resolve(settings.scim_token, column="scim_token")
+        memory.scim_token = _secret(settings.scim_token, view.typed, "scim_token")
         memory.scim_token_id, memory.is_brought = _token_name(memory.scim_token), True
 
 
