@@ -10,6 +10,7 @@ from typing import Any
 from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Table
 from runbook_lib.claim import Marker, claimed, needs_renewal, read_marker, with_marker, without_marker
+from runbook_lib.clients.batches import ItemsRefused
 from runbook_lib.clients.microsoft_graph import patch_notes
 from runbook_lib.errors import ApiError, RunbookError, StepBlocked, TransportError, VerificationFailed
 from runbook_lib.facts import View
@@ -62,7 +63,9 @@ class Writer:
         except (ApiError, TransportError) as error:
             # Accepted, but what was saved does not work: nobody knows what the service holds now.
             is_unknown = is_accepted or _is_ambiguous(error)
-            self._outcome(number, about, "unknown" if is_unknown else "refused", error=str(error))
+            is_partly_done = isinstance(error, ItemsRefused) and error.is_partly_done  # an undo has something to take back
+            result = "unknown" if is_unknown else "partly" if is_partly_done else "refused"
+            self._outcome(number, about, result, error=str(error))
             if is_unknown:
                 self._view.memory.doubts += (doubt,)
             if is_accepted or not is_unknown:

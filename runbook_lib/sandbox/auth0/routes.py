@@ -420,7 +420,9 @@ def list_users(world: World, call: Call) -> Answer:
     if not _QUERY.fullmatch(query):
         return error(400, 'The sandbox knows field:"value", AND, and (… OR …) in a query', "invalid_query_string")
     found = list(world.auth0.users.values())
-    for wanted in sorted(map(_wanted, _GROUP.findall(query)), key=lambda wanted: ("email",) not in wanted):  # few have one address
+    for wanted in sorted(
+        map(_wanted, _GROUP.findall(query)), key=lambda wanted: ("email",) not in wanted
+    ):  # few have one address
         found = [user for user in found if any(not wanted[path].isdisjoint(_values(user, path)) for path in wanted)]
     return _paged(call, "users", found, 50)
 
