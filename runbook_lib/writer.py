@@ -20,6 +20,7 @@ from runbook_lib.models import ServicePrincipal
 
 JUST_READ_S = 1.0  # what a write replaces is read within this time before it: what somebody has just changed is not to be lost
 
+CLAIMS = 3  # so many times a claim is written that cannot be read back
 MANY = 10  # writes of a step; then its outcomes say how far it is
 YOUNG_S = 600.0  # "sometimes 5 minutes are not enough" for what was just made to be known everywhere: msgraph-bicep issue 193
 
@@ -167,13 +168,22 @@ class Writer:
             principal = self._principal()
             if other := self._view.read(facts.other_claim):
                 raise StepBlocked(f"Another run is at work: {other}", "Wait until it has ended")
+            self._write_claim(principal, connection, now)
+            principal = self._principal()
+        if is_start:
+            self._note(principal, Marker(connection))
+
+    def _write_claim(self, principal: ServicePrincipal, connection: str, now: datetime) -> None:
+        """Write the claim until it is read back: after a lost answer it may not be there, and that is nobody else's doing."""
+        for _ in range(CLAIMS):
             self._note(principal, claimed(connection, self._view.run, now))
             self._view.forget(facts.enterprise_applications)
             principal = self._principal()
-            if (marker := read_marker(principal.notes)) is None or marker.run != self._view.run:
-                raise StepBlocked("Another run claimed the enterprise application at this moment", "Wait until it has ended")
-        if is_start:
-            self._note(principal, Marker(connection))
+            if (marker := read_marker(principal.notes)) and marker.run == self._view.run:
+                return
+            if self._view.read(facts.other_claim):
+                break
+        raise StepBlocked("Another run claimed the enterprise application at this moment", "Wait until it has ended")
 
     def _principal(self) -> ServicePrincipal:
         principal = self._view.read(facts.enterprise_application)

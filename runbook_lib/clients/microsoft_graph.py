@@ -25,7 +25,7 @@ from runbook_lib.secret import Secret
 from runbook_lib.vocabulary import BASE_ADDRESS, SCIM_TEMPLATE_ID, SECRET_TOKEN, SYNC_ALL, SYNC_NOTIFICATION_SETTINGS
 
 SERVICE = "graph"
-PAGE_SIZE = "100"
+PAGE_SIZE = "999"  # the most: user-list and group-list-members pages; undocumented for app role assignments
 _IDS_A_FILTER = 15  # more values in one filter are refused: Graph query parameters page
 _SP_FIELDS = "id,appId,displayName,appRoleAssignmentRequired,applicationTemplateId,appRoles,notes"
 _USER_FIELDS = "id,userPrincipalName,displayName,mail,accountEnabled"
@@ -64,9 +64,15 @@ class MicrosoftGraph:
         return tuple(ServicePrincipal.from_wire(entry) for entry in body["value"])
 
     def assignments(self, service_principal_id: str) -> tuple[AppRoleAssignment, ...]:
-        """Return everyone assigned to an enterprise application, over all pages."""
-        entries = self._all_pages(self._read(f"{_sp(service_principal_id)}/appRoleAssignedTo", (("$top", PAGE_SIZE),)))
-        return tuple(AppRoleAssignment.from_wire(entry) for entry in entries)
+        """Return everyone assigned to an enterprise application, over all pages; of the usual size where a larger is refused."""
+        path = f"{_sp(service_principal_id)}/appRoleAssignedTo"
+        try:
+            first = self._read(path, (("$top", PAGE_SIZE),))
+        except ApiError as refused:
+            if refused.status != 400:
+                raise
+            first = self._read(path)
+        return tuple(AppRoleAssignment.from_wire(entry) for entry in self._all_pages(first))
 
     def user(self, id_or_upn: str) -> EntraUser | None:
         """Return a user by object id or user principal name, or None."""

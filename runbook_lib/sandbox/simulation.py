@@ -162,5 +162,7 @@ def parse_faults(body: Any) -> list[Fault]:
         service, method, path = (str(entry.get(name) or "*") for name in ("service", "method", "path"))
         share, retry_after_s = float(entry.get("share", 0)), float(entry.get("retry_after_s", 0.1))
         nth = int(entry.get("nth") or 1)
-        faults.append(Fault(service, method, path, nth, kind, share=share, retry_after_s=retry_after_s))
+        # Each from a sequence of its own: of two that drew alike, the rarer would always be behind the other.
+        chance = Ids(int.from_bytes(f"{kind} {service} {method} {path}".encode()))
+        faults.append(Fault(service, method, path, nth, kind, share=share, retry_after_s=retry_after_s, chance=chance))
     return faults
