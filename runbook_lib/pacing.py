@@ -76,6 +76,11 @@ class Pacer:
                 wait_s = asked if asked is not None else renewed_s if renewed_s is not None else 1.0
                 known.closed_until = max(known.closed_until, now + wait_s)
 
+    def close(self, key: str, wait_s: float) -> None:
+        """Let nothing pass for so long: a part of an answer said that the service is busy."""
+        with self._held(key) as known:
+            known.closed_until = max(known.closed_until, self._clock() + min(wait_s, LONGEST_WAIT_S))
+
     def forget(self, key: str, ticket: Ticket) -> None:
         """Count a request out that got no answer."""
         with self._held(key) as known:
@@ -127,6 +132,10 @@ class PacedLimit:
     def observe(self, ticket: Ticket, status: int, headers: Mapping[str, str]) -> None:
         """Learn from its answer."""
         self.pacer.observe(self.key, ticket, status, headers)
+
+    def close(self, wait_s: float) -> None:
+        """Let nothing pass for so long."""
+        self.pacer.close(self.key, wait_s)
 
     def forget(self, ticket: Ticket) -> None:
         """There was no answer."""

@@ -16,6 +16,7 @@ from typing import Any
 from runbook_lib import __version__
 from runbook_lib.claim import this_machine
 from runbook_lib.clients.auth0_management import Auth0Management
+from runbook_lib.clients.batches import GraphService
 from runbook_lib.clients.microsoft_graph import MicrosoftGraph
 from runbook_lib.clients.sign_in import (
     Auth0ClientCredentials,
@@ -310,7 +311,7 @@ def entra_side(
     session = SignInSession(_pace(cloud), machine.sleep)
     machine.open_http(cloud.ca_bundle, session)
     sign_in = _entra_sign_in(settings, cloud, session, typed or {}, show)
-    service = Service(
+    service = GraphService(
         "graph",
         cloud.graph,
         session=machine.open_http(cloud.ca_bundle),

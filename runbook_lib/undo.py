@@ -16,6 +16,7 @@ from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Finding
 from runbook_lib.claim import read_marker, without_marker
 from runbook_lib.clients import auth0_management as auth0
+from runbook_lib.clients import batches
 from runbook_lib.clients import microsoft_graph as graph
 from runbook_lib.errors import StepBlocked, StepWaits
 from runbook_lib.journal import Event
@@ -247,10 +248,11 @@ def _assignments(number: str, entry: Made, *, stop: str) -> Step:
             )
             return
         yield Finding("Before the job is ever started again, look who is assigned: those who are not would be blocked in Auth0.")
-        for start in range(0, len(left), graph.BATCH_LIMIT):
-            ids = tuple(who.id for who in left[start : start + graph.BATCH_LIMIT])
-            request = graph.unassign(principal.id, ids)
-            yield Change("assignments", diffs[start : start + graph.BATCH_LIMIT], request, receive=graph.batch_received)
+        for start in range(0, len(left), batches.LIMIT):
+            part = left[start : start + batches.LIMIT]
+            request = graph.unassign(principal.id, tuple(who.id for who in part))
+            receive = batches.receiver([f"Taking the assignment of {who.principal_name} away" for who in part])
+            yield Change("assignments", diffs[start : start + batches.LIMIT], request, receive=receive)
 
     reads = (facts.assignments, facts.enterprise_application, facts.job)
     return _step(number, entry, "Take the assignments away", take_away, *reads, touches=(facts.assignments,))
