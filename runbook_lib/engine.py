@@ -111,9 +111,15 @@ class Engine:
             result = self._result(step, "SKIPPED", reason=f"not reached: step {stopped} did not succeed")
         else:
             result = self.plan(step)
-            if self._mode is RunMode.APPLY and result.status == "PLANNED" and step.kind is not Kind.STAGE:
+            if self._mode is RunMode.APPLY and self._is_due(step, result):
                 result = self.apply(step)
         return self._keep(result)
+
+    def _is_due(self, step: Step, planned: StepResult) -> bool:
+        """Whether a step has something to write, or to look for because a service may not show it yet."""
+        if step.takes_back and planned.status == "UNCHANGED":
+            return self._view.memory.made_lately(step.takes_back, self._now()) is not None
+        return planned.status == "PLANNED" and step.kind is not Kind.STAGE
 
     def press(self, number: str) -> StepResult:
         """Apply one step because a person asked for it, whatever the mode, and return its result.
@@ -303,8 +309,9 @@ class Engine:
         plan = self._planned(step)
         if plan.changes and self._view.stale(JUST_READ_S, *_stale(step)):
             plan = self._planned(step)
-        lately = self._view.memory.made_lately(step.number, self._now())
-        return self._looked_for(step, plan, lately) if lately and any(c.replicates for c in plan.changes) else plan
+        lately = self._view.memory.made_lately(step.takes_back or step.number, self._now())
+        may_be_hidden = not plan.changes if step.takes_back else any(change.replicates for change in plan.changes)
+        return self._looked_for(step, plan, lately) if lately and may_be_hidden else plan
 
     def _looked_for(self, step: Step, plan: Plan, latest: datetime) -> Plan:
         """Look for what an earlier run made, or may have made, until it shows or the time that replication takes is over."""

@@ -125,8 +125,8 @@ class Evidence:
         people = {_user_id(entry) for entry in self._changes()} - {profile.user_id for profile in self.profiles}
         if len(people) > ON_DEMAND_LIMIT:
             return Seen(True, f"Verified from Auth0: SCIM has changed {len(people)} people besides the test user: cycles run.")
-        words = f"SCIM has changed {len(people)} people besides the test user; on demand does that too." if people else ""
-        return Seen(False, words)
+        so_far = f"SCIM has changed {len(people) or 'nobody'} besides the test user."
+        return Seen(False, f"{so_far} That cycles run shows from Auth0 only once it has changed more than {ON_DEMAND_LIMIT}.")
 
     def linked(self) -> Auth0User | None:
         """Return the test user when there is exactly one and SCIM has given them an external id."""

@@ -6,7 +6,7 @@ A fact returns None for what does not exist yet. What a step needs is passed to 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -106,7 +106,10 @@ class Memory:
 
 @dataclass
 class View:
-    """One tenant as seen through both services. Readings are shared between steps and age."""
+    """One tenant as seen through both services. Readings are shared between steps and age.
+
+    `typed` are the secrets that references `memory:NAME` of the settings mean: those that a person typed on a page.
+    """
 
     settings: TenantSettings
     cloud: Cloud
@@ -117,6 +120,7 @@ class View:
     memory: Memory = field(default_factory=Memory)
     clock: Callable[[], float] = time.monotonic
     run: str = "run@here"
+    typed: Mapping[str, Secret] = field(default_factory=dict, repr=False)
     _readings: dict[str, tuple[float, Any]] = field(default_factory=dict)
     _asked: dict[str, tuple[Reading, ...]] = field(default_factory=dict)
 

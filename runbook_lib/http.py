@@ -249,6 +249,9 @@ class Limit(Protocol):
     def observe(self, ticket: Ticket, status: int, headers: Mapping[str, str]) -> None:
         """Learn from its answer."""
 
+    def close(self, wait_s: float) -> None:
+        """Let nothing pass for so long."""
+
     def forget(self, ticket: Ticket) -> None:
         """There was no answer."""
 
@@ -277,6 +280,12 @@ class Service:
         self._deadline = deadline or Deadline()
         self._sleep = sleep
         self._limit = limit
+
+    def put_off(self, wait_s: float) -> None:
+        """Wait, and let the other kernels of the run wait too, because a part of an answer said that the service is busy."""
+        if self._limit:
+            self._limit.close(wait_s)
+        self._sleep(wait_s)
 
     def read(self, path: str, query: tuple[tuple[str, str], ...] = (), headers: Mapping[str, str] | None = None) -> Any:
         """Return the body of a GET, repeated while the service is busy. Raises `ApiError` or `TransportError`."""
@@ -406,7 +415,7 @@ def api_error(attempted: str, status: int, body: Any, headers: Mapping[str, str]
     kind = SlowDown if status in (429, 503) else ApiError
     error = kind(attempted, status, code, scrubber.scrub(message), request_id, _do_now(status, code, message))
     if isinstance(error, SlowDown):
-        error.retry_after_s = _retry_after(headers)
+        error.retry_after_s = retry_after_s(headers)
     return error
 
 
@@ -434,8 +443,8 @@ def _unwrapped(message: str) -> str:
     return str(nested.get("Message", message)) if isinstance(nested, dict) else message
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from `Retry-After` (a number, which Graph sends with a fraction, or a date) or Auth0's reset time."""
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return seconds from `Retry-After` (a number, which Graph sends with a fraction, or a date) or Auth0's reset time."""
     now = time.time()
     value = headers.get("Retry-After")
     try:

@@ -19,6 +19,8 @@ from runbook_lib.secret import scrubber
 
 VERSION = 2
 Event = Mapping[str, Any]
+_CLOCK_STEP_S = 2.0  # a Date header counts whole seconds
+_ANSWER_LIMIT_S = 300.0  # longer than any request is waited for
 
 
 class Journal:
@@ -128,6 +130,16 @@ class Doubt:
     time: datetime
     sent_at: datetime | None
     before: tuple[str, ...]
+
+    def may_have_made(self, created_at: str) -> bool:
+        """Whether what a service made at this time, by its own clock, was made in the minutes of the request."""
+        if self.sent_at is None:
+            return False
+        try:
+            later_s = (datetime.fromisoformat(created_at) - self.sent_at).total_seconds()
+        except ValueError:
+            return False
+        return -_CLOCK_STEP_S <= later_s <= _ANSWER_LIMIT_S
 
 
 @dataclass(frozen=True)

@@ -251,16 +251,17 @@ class AppRole:
 
 @dataclass(frozen=True)
 class Application:
-    """An app registration."""
+    """An app registration. `created_at` is ISO 8601, empty when it was not asked for."""
 
     id: str
     app_id: str
     display_name: str
+    created_at: str = ""
 
     @classmethod
     def from_wire(cls, body: Json) -> Application:
         """Read one Graph application."""
-        return cls(body["id"], body["appId"], body.get("displayName", ""))
+        return cls(body["id"], body["appId"], body.get("displayName", ""), body.get("createdDateTime") or "")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class Pacer:
         self._folder = folder
         self._clock = clock
         self._sleep = sleep
+        self._locks: dict[str, FileLock] = {}
 
     def acquire(self, key: str) -> Ticket:
         """Wait until a request to the service `key` may be sent, and count it. `observe` or `forget` must follow."""
@@ -75,6 +76,11 @@ class Pacer:
                 asked = _seconds(headers, "Retry-After", now_is=headers.get("Date"))
                 wait_s = asked if asked is not None else renewed_s if renewed_s is not None else 1.0
                 known.closed_until = max(known.closed_until, now + wait_s)
+
+    def close(self, key: str, wait_s: float) -> None:
+        """Let nothing pass for so long: a part of an answer said that the service is busy."""
+        with self._held(key) as known:
+            known.closed_until = max(known.closed_until, self._clock() + min(wait_s, LONGEST_WAIT_S))
 
     def forget(self, key: str, ticket: Ticket) -> None:
         """Count a request out that got no answer."""
@@ -107,10 +113,12 @@ class Pacer:
     @contextmanager
     def _held(self, key: str) -> Iterator[_Known]:
         path = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
-        with FileLock(f"{path}.lock", mode=0o600, poll_interval=_POLL_S):
+        if key not in self._locks:
+            self._locks[key] = FileLock(f"{path}.lock", mode=0o600, poll_interval=_POLL_S)
+        with self._locks[key]:
             known = _Known(**json.loads(path.read_text())) if path.exists() else _Known()
             yield known
-            path.write_text(json.dumps(asdict(known)))
+            path.write_text(json.dumps(vars(known)))
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,10 @@ class PacedLimit:
     def observe(self, ticket: Ticket, status: int, headers: Mapping[str, str]) -> None:
         """Learn from its answer."""
         self.pacer.observe(self.key, ticket, status, headers)
+
+    def close(self, wait_s: float) -> None:
+        """Let nothing pass for so long."""
+        self.pacer.close(self.key, wait_s)
 
     def forget(self, ticket: Ticket) -> None:
         """There was no answer."""

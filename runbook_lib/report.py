@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -10,11 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, Template, select_autoescape
-
 from runbook_lib.journal import Event, read_events
 from runbook_lib.secret import scrubber
-from runbook_lib.visible import visible
+from runbook_lib.templating import template
 
 EXIT_CODES = {
     "done": 0,
@@ -112,17 +109,6 @@ def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     return ("done", f"{len(changed)} steps changed something") if changed else ("unchanged", "nothing to do")
 
 
-@functools.cache
-def report_template() -> Template:
-    """Return the template of report.html; compiling it takes as long as some steps, and warm kernels share it."""
-    environment = Environment(
-        loader=PackageLoader("runbook_lib", "templates"),
-        autoescape=select_autoescape(default=True),
-        finalize=lambda value: visible(value) if isinstance(value, str) else value,
-    )
-    return environment.get_template("report.html.j2")
-
-
 def rebuild_report(journal: Path, outcome: tuple[str, str]) -> None:
     """Write report.html beside a journal, of the last run in it: what the run itself wrote at its end, if it came to one.
 
@@ -161,7 +147,7 @@ def write_report(
     `outcome` is the status and what to know about it; `people` who signed in, by side.
     """
     status, about = outcome
-    page = report_template().render(
+    page = template("report.html.j2").render(
         tenant=tenant,
         mode=mode,
         version=version,

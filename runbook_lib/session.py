@@ -16,6 +16,7 @@ from typing import Any
 from runbook_lib import __version__
 from runbook_lib.claim import this_machine
 from runbook_lib.clients.auth0_management import Auth0Management
+from runbook_lib.clients.batches import GraphService
 from runbook_lib.clients.microsoft_graph import MicrosoftGraph
 from runbook_lib.clients.sign_in import (
     Auth0ClientCredentials,
@@ -100,6 +101,7 @@ class Session:
         is_page: bool = False,
     ) -> None:
         self.settings, self.mode, self.out, self._is_undo, self._is_page = settings, mode, out, is_undo, is_page
+        self._rows: dict[str, tuple[StepResult, dict[str, Any]]] = {}
         machine = machine or Machine()
         view = view or open_view(settings, machine=machine)
         self._now, self._keeps_lock = machine.now, False
@@ -114,14 +116,14 @@ class Session:
         record = Journal(self.out / "journal.jsonl", machine.now, machine.guard)
         _refuse_another(record, settings)
         self.journal = Journal(self.out / "undo.jsonl", machine.now, machine.guard) if self._is_undo else record
-        self.steps = steps_to_undo(record.events()) if self._is_undo else steps_for(settings)
+        self.steps = steps_to_undo(record.events(), self.journal.events()) if self._is_undo else steps_for(settings)
         self.view = view
         self._keep_settings()
         # What earlier runs of this tenant left: only tokens that one of them made may ever be deleted.
         journals = sorted(self.out.parent.parent.glob(f"*/{self.out.name}/journal.jsonl"))
         self.view.memory = Memory.of(past_of(journals, settings.auth0_domain, settings.auth0_connection))
         if not self._is_undo:
-            _bring_token(self.view.memory, settings)
+            _bring_token(self.view, settings)
         self.view.run = f"{re.sub(r'[^A-Za-z0-9_-]', '-', self.out.parent.name) or 'run'}@{machine.name}"
         self.engine = Engine(
             self.view,
@@ -222,7 +224,14 @@ class Session:
     def rows(self) -> list[dict[str, Any]]:
         """Return the result rows so far, in the document's order."""
         results: Mapping[str, StepResult] = self.engine.results
-        return [result_row(results[step.number]) for step in self.steps if step.number in results]
+        return [self._row(results[step.number]) for step in self.steps if step.number in results]
+
+    def _row(self, result: StepResult) -> dict[str, Any]:
+        """Return a result's row, made once: all of them are wanted again after each step."""
+        known = self._rows.get(result.step)
+        if known is None or known[0] is not result:
+            known = self._rows[result.step] = (result, result_row(result))
+        return known[1]
 
     def _save(self, _result: StepResult) -> None:
         write_results(self.out / ("undo.json" if self._is_undo else "results.json"), self.rows())
@@ -238,10 +247,11 @@ def _refuse_another(journal: Journal, settings: TenantSettings) -> None:
             )
 
 
-def _bring_token(memory: Memory, settings: TenantSettings) -> None:
+def _bring_token(view: View, settings: TenantSettings) -> None:
     """Put the SCIM token that the owner of the Auth0 side gave into memory, where step 3.6 takes it from."""
+    memory = view.memory
     if settings.scim_token:
-        memory.scim_token = resolve(settings.scim_token, column="scim_token")
+        memory.scim_token = _secret(settings.scim_token, view.typed, "scim_token")
         memory.scim_token_id, memory.is_brought = _token_name(memory.scim_token), True
 
 
@@ -309,7 +319,7 @@ def entra_side(
     session = SignInSession(_pace(cloud), machine.sleep)
     machine.open_http(cloud.ca_bundle, session)
     sign_in = _entra_sign_in(settings, cloud, session, typed or {}, show)
-    service = Service(
+    service = GraphService(
         "graph",
         cloud.graph,
         session=machine.open_http(cloud.ca_bundle),

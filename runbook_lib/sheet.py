@@ -5,17 +5,14 @@ Both are made of the same `Handover`s that the steps show, so that page and shee
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
 from runbook_lib.engine import StepResult
 from runbook_lib.report import write_private
 from runbook_lib.settings import TenantSettings
-from runbook_lib.visible import visible
+from runbook_lib.templating import template
 
 NAMES = ("handover.html", "handover.md")
 _SECTIONS = {
@@ -37,27 +34,10 @@ def write_sheet(folder: Path, settings: TenantSettings, results: Iterable[StepRe
 
 def sheet(name: str, settings: TenantSettings, tasks: Iterable[StepResult], now: datetime) -> str:
     """Return the text of `handover.html` or `handover.md`. Texts of strangers are escaped, hidden characters shown."""
-    is_html = name.endswith(".html")
-    environment = Environment(
-        loader=PackageLoader("runbook_lib", "templates"),
-        autoescape=select_autoescape(("html.j2",), default=False),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if is_html and isinstance(value, str) else value,
-    )
-    environment.filters["code"] = as_code
     sections = [(title, [task for task in tasks if task.step.startswith(number)]) for number, title in _SECTIONS.items()]
-    return environment.get_template(f"{name}.j2").render(
+    return template(f"{name}.j2").render(
         settings=settings,
         is_for_entra=settings.handed_over == "entra",
         sections=[(title, section) for title, section in sections if section],
         day=f"{now:%d %B %Y}",
     )
-
-
-def as_code(text: str) -> str:
-    """Return a text as Markdown that shows it as it is: a code span in which nothing is markup, fenced longer than any in it."""
-    shown = " ".join(visible(text).split()) or " "
-    fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
-    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Finding
 from runbook_lib.claim import read_marker, without_marker
 from runbook_lib.clients import auth0_management as auth0
+from runbook_lib.clients import batches
 from runbook_lib.clients import microsoft_graph as graph
 from runbook_lib.errors import StepBlocked, StepWaits
 from runbook_lib.journal import Event
@@ -77,8 +78,12 @@ def _once(found: list[Made]) -> list[Made]:
     return seen
 
 
-def steps_to_undo(events: tuple[Event, ...]) -> tuple[Step, ...]:
-    """Return one step for each thing to take back, numbered `-1`, `-2`, … in that order."""
+def steps_to_undo(events: tuple[Event, ...], undone: tuple[Event, ...] = ()) -> tuple[Step, ...]:
+    """Return one step for each thing to take back, numbered `-1`, `-2`, … in that order.
+
+    `undone` are the events of earlier undos. What Entra made a moment ago may not show yet: it is looked for, unless an earlier
+    undo has deleted it since.
+    """
     found = made_by(events)
     whole = {str(entry.ids["service_principal"]) for entry in found if entry.kind == "application" and entry.ids}
     kinds = {entry.kind for entry in found}
@@ -93,8 +98,18 @@ def steps_to_undo(events: tuple[Event, ...]) -> tuple[Step, ...]:
         if entry.kind == "assignments":
             steps.append(_assignments(number, entry, stop=steps[0].number if "start" in kinds else ""))
         else:
-            steps.append(_MAKERS[entry.kind](number, entry))
+            step = _MAKERS[entry.kind](number, entry)
+            may_be_hidden = entry.kind in ("application", "job") and not _is_deleted(entry, step, events, undone)
+            steps.append(replace(step, takes_back=entry.step) if may_be_hidden else step)
     return tuple(steps)
+
+
+def _is_deleted(entry: Made, step: Step, events: tuple[Event, ...], undone: tuple[Event, ...]) -> bool:
+    """Whether an earlier undo has carried out this step after the last time that the run may have made the thing."""
+    made = [str(event["time"]) for event in events if event["event"] == "intent" and event.get("undo") == entry.undo]
+    applied = [event for event in undone if event["event"] == "outcome" and event["result"] == "applied"]
+    deleted = [str(event["time"]) for event in applied if event["step"] == step.number]
+    return max(deleted, default="") > max(made)
 
 
 def _step(
@@ -233,10 +248,11 @@ def _assignments(number: str, entry: Made, *, stop: str) -> Step:
             )
             return
         yield Finding("Before the job is ever started again, look who is assigned: those who are not would be blocked in Auth0.")
-        for start in range(0, len(left), graph.BATCH_LIMIT):
-            ids = tuple(who.id for who in left[start : start + graph.BATCH_LIMIT])
-            request = graph.unassign(principal.id, ids)
-            yield Change("assignments", diffs[start : start + graph.BATCH_LIMIT], request, receive=graph.batch_received)
+        for start in range(0, len(left), batches.LIMIT):
+            part = left[start : start + batches.LIMIT]
+            request = graph.unassign(principal.id, tuple(who.id for who in part))
+            receive = batches.receiver([f"Taking the assignment of {who.principal_name} away" for who in part])
+            yield Change("assignments", diffs[start : start + batches.LIMIT], request, receive=receive)
 
     reads = (facts.assignments, facts.enterprise_application, facts.job)
     return _step(number, entry, "Take the assignments away", take_away, *reads, touches=(facts.assignments,))
@@ -244,15 +260,20 @@ def _assignments(number: str, entry: Made, *, stop: str) -> Step:
 
 def _application(number: str, entry: Made) -> Step:
     def delete(
-        found: tuple[ServicePrincipal, ...], application: Application | None, connection_id: str, _settings: Any
+        found: tuple[ServicePrincipal, ...],
+        application: Application | None,
+        connection_id: str,
+        memory: facts.Memory,
+        _settings: Any,
     ) -> Iterator[Yield]:
         if not found:
-            yield Finding("The enterprise application is gone, or has another name now.")
+            gone = "The enterprise application is gone, or has another name now."
+            yield Finding(gone if entry.ids else "Entra shows no enterprise application of the name.")
             return
         marker = read_marker(found[0].notes)
-        is_certain = entry.ids.get("service_principal") == found[0].id
-        is_marked = marker is not None and marker.connection == connection_id
-        if len(found) > 1 or application is None or not (is_certain or (not entry.ids and is_marked)):
+        is_ours = marker.connection == connection_id if marker else _is_of_lost_answer(application, memory)
+        is_certain = entry.ids["service_principal"] == found[0].id if entry.ids else is_ours
+        if len(found) > 1 or application is None or not is_certain:
             yield Finding(
                 "Left in place: an enterprise application of the name of which it is not certain that this run made it."
             )
@@ -260,9 +281,15 @@ def _application(number: str, entry: Made) -> Step:
         diff = Diff("enterprise applications", found[0].display_name, "made by this run", "deleted, and all that belongs to it")
         yield Change(diff.on, (diff,), graph.delete_application(application.id))
 
-    reads = (facts.enterprise_applications, facts.scim_application, facts.connection_id)
+    reads = (facts.enterprise_applications, facts.scim_application, facts.connection_id, facts.memory)
     touches = (facts.enterprise_applications, facts.scim_application, facts.jobs, facts.assignments)
     return _step(number, entry, "Delete the enterprise application", delete, *reads, touches=touches)
+
+
+def _is_of_lost_answer(application: Application | None, memory: facts.Memory) -> bool:
+    """Whether the application was made in the minutes of a request for it whose answer nobody read; there was none before."""
+    requests = [doubt for doubt in memory.doubted("3.2") if doubt.request.endswith("/instantiate")]
+    return application is not None and any(doubt.may_have_made(application.created_at) for doubt in requests)
 
 
 def _notes(number: str, entry: Made) -> Step:

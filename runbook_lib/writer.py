@@ -10,6 +10,7 @@ from typing import Any
 from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Table
 from runbook_lib.claim import Marker, claimed, needs_renewal, read_marker, with_marker, without_marker
+from runbook_lib.clients.batches import ItemsRefused
 from runbook_lib.clients.microsoft_graph import patch_notes
 from runbook_lib.errors import ApiError, RunbookError, StepBlocked, TransportError, VerificationFailed
 from runbook_lib.facts import View
@@ -19,6 +20,7 @@ from runbook_lib.models import ServicePrincipal
 
 JUST_READ_S = 1.0  # what a write replaces is read within this time before it: what somebody has just changed is not to be lost
 
+CLAIMS = 3  # so many times a claim is written that cannot be read back
 MANY = 10  # writes of a step; then its outcomes say how far it is
 YOUNG_S = 600.0  # "sometimes 5 minutes are not enough" for what was just made to be known everywhere: msgraph-bicep issue 193
 
@@ -62,7 +64,9 @@ class Writer:
         except (ApiError, TransportError) as error:
             # Accepted, but what was saved does not work: nobody knows what the service holds now.
             is_unknown = is_accepted or _is_ambiguous(error)
-            self._outcome(number, about, "unknown" if is_unknown else "refused", error=str(error))
+            is_partly_done = isinstance(error, ItemsRefused) and error.is_partly_done  # an undo has something to take back
+            result = "unknown" if is_unknown else "partly" if is_partly_done else "refused"
+            self._outcome(number, about, result, error=str(error))
             if is_unknown:
                 self._view.memory.doubts += (doubt,)
             if is_accepted or not is_unknown:
@@ -164,13 +168,22 @@ class Writer:
             principal = self._principal()
             if other := self._view.read(facts.other_claim):
                 raise StepBlocked(f"Another run is at work: {other}", "Wait until it has ended")
+            self._write_claim(principal, connection, now)
+            principal = self._principal()
+        if is_start:
+            self._note(principal, Marker(connection))
+
+    def _write_claim(self, principal: ServicePrincipal, connection: str, now: datetime) -> None:
+        """Write the claim until it is read back: after a lost answer it may not be there, and that is nobody else's doing."""
+        for _ in range(CLAIMS):
             self._note(principal, claimed(connection, self._view.run, now))
             self._view.forget(facts.enterprise_applications)
             principal = self._principal()
-            if (marker := read_marker(principal.notes)) is None or marker.run != self._view.run:
-                raise StepBlocked("Another run claimed the enterprise application at this moment", "Wait until it has ended")
-        if is_start:
-            self._note(principal, Marker(connection))
+            if (marker := read_marker(principal.notes)) and marker.run == self._view.run:
+                return
+            if self._view.read(facts.other_claim):
+                break
+        raise StepBlocked("Another run claimed the enterprise application at this moment", "Wait until it has ended")
 
     def _principal(self) -> ServicePrincipal:
         principal = self._view.read(facts.enterprise_application)

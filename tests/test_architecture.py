@@ -17,7 +17,7 @@ PACKAGE = ROOT / "runbook_lib"
 FLOORS = {
     "vocabulary": 0, "pacing": 0, "errors": 0, "secret": 0, "visible": 0,
     "http": 1, "models": 1, "settings": 1, "journal": 1, "lock": 1, "lease": 1, "claim": 1, "kernel": 1, "lab": 1,
-    "clients": 2, "change": 2, "census": 2, "consoles": 2, "evidence": 2, "mapping": 2,
+    "clients": 2, "change": 2, "templating": 2, "census": 2, "consoles": 2, "evidence": 2, "mapping": 2,
     "facts": 3,
     "steps": 4, "writer": 4,
     "engine": 5, "report": 5, "undo": 5,
@@ -73,6 +73,7 @@ def test_a_module_imports_only_lower_floors_and_the_sandbox_nothing(path):
         ("pandas", {"tables.py"}),
         ("papermill", {"batch/execution.py", "batch/one_tenant.py", "batch/pages.py"}),
         ("anywidget", {"widgets/surface.py"}),
+        ("jinja2", {"templating.py"}),
     ],
 )
 def test_each_library_has_its_place(library, places):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runbook_lib.census import Census, Person, census_of
+from runbook_lib.census import Census, Person, census_of, census_without_auth0
 from runbook_lib.models import Auth0User
 
 
@@ -51,6 +51,15 @@ def test_shared_addresses_count_where_an_auth0_user_has_one():
 def test_the_enabled_without_mail_and_those_absent_are_named_apart():
     people = [person("A", None), person("B", "b@x"), person("C", "C@x"), person("D", "d@x", enabled=False)]
     assert census_of(people, [user("c@x"), user(None)], 3) == Census(4, without_mail=("A",), absent=("B",), nested_groups=3)
+
+
+def test_without_auth0_whoever_could_come_to_harm_counts():
+    off = [person("D", "two@x", enabled=False), person("C", None, enabled=False)]
+    people = [person("B", "one@x"), person("A", "ONE@x"), *off, person("E", None), person("E", None), person("F")]
+    assert census_without_auth0(people, 3) == Census(
+        6, would_be_blocked=("C", "D"), sharing_mail=("one@x",), without_mail=("E",), nested_groups=3, saw_auth0=False
+    )
+    assert census_without_auth0([]) == Census(0, saw_auth0=False)
 
 
 def test_nobody_is_a_census_too():

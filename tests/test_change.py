@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from runbook_lib.change import Diff, differences, lost
+from runbook_lib.change import Change, Diff, Handover, Table, differences, lost
 
 
 def test_only_wanted_fields_that_differ_are_differences():
     assert differences("it", {"a": "1", "b": "2", "x": "9"}, {"a": "1", "b": "3", "c": "4", "d": ""}) == (
         Diff("it", "b", "2", "3"),
         Diff("it", "c", "", "4"),
+    )
+
+
+def test_a_change_asks_for_nothing_that_is_not_said():
+    plain = Change("it", ())
+    assert (plain.request, plain.hazard, plain.rehearsal, plain.proof, plain.receive, plain.evidence, plain.confirm) == (
+        None,
+    ) * 7
+    assert (plain.before, plain.undo, plain.replicates, plain.stops) == ((), None, False, False)
+
+
+def test_a_hand_over_is_open_until_something_says_otherwise_and_reads_as_a_table():
+    assert Handover("Entra") == Handover("Entra", (), (), "", "open", "")
+    handed_over = Handover("Entra", ("Select Save",), (("Tenant URL", "https://x"),))
+    assert handed_over.table() == Table(
+        "For whoever takes care of the other side: Entra",
+        ("what to do", "exactly"),
+        (("Select Save", ""), ("Tenant URL", "https://x")),
     )
 
 

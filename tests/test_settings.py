@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook_lib.errors import SettingsError
+from runbook_lib.secret import scrubber
 from runbook_lib.settings import CLOUDS, COLUMNS, EXTRAS, REQUIRED, TenantSettings, output_name, resolve
 
 GOOD = {
@@ -199,6 +200,26 @@ def test_a_bad_value_is_refused_by_the_name_of_its_column(column, value):
     assert column in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("test_user", "adele\u202e@contoso.com", "the invisible character U+202E; type the value again by hand"),
+        ("test_user", "adele", "neither a user principal name such as adele@contoso.com nor an object id (GUID)"),
+        ("entra_tenant", "common", "neither a tenant id (GUID) nor a domain name"),
+        ("cloud", "Public", "none of public, usgov, china or sandbox:READY_FILE"),
+    ],
+)
+def test_a_refusal_says_what_would_be_right(column, value, words):
+    assert words in refusal(**{column: value})
+
+
+def test_a_domain_may_be_as_long_as_dns_allows():
+    name = ".".join(["a" * 63] * 3 + ["b" * 61])
+    assert len(name) == 253
+    assert good(entra_tenant=name).entra_tenant == name
+    assert "entra_tenant" in refusal(entra_tenant=f"{name}b")
+
+
 @pytest.mark.parametrize("column", ["auth0_client_secret", "entra_client_secret"])
 @pytest.mark.parametrize(
     "secret", ["Zx9-very-secret-value", "very-secret\u200bvalue", f"tok_{'a' * 16}.very-secret", "-----BEGIN very-secret"]
@@ -290,7 +311,16 @@ def test_the_sandbox_is_read_from_its_ready_file_without_the_control_token(ready
         "localhost:4001",
         True,
     )
-    assert "the-control-token" not in repr(cloud) + repr(settings)
+    assert (cloud.name, cloud.portal) == ("sandbox", CLOUDS["public"].portal)
+    assert cloud.template_id == CLOUDS["public"].template_id
+    assert "the-control-token" not in repr(cloud) + repr(settings) + scrubber.scrub("a log that says the-control-token")
+
+
+def test_a_ready_file_without_a_control_token_is_as_good(tmp_path):
+    path = tmp_path / "ready.json"
+    path.write_text(json.dumps({key: value for key, value in SANDBOX.items() if key != "control_token"}))
+    assert good(cloud=f"sandbox:{path}", auth0_domain="localhost:4001").find_cloud().is_sandbox
+    assert scrubber.scrub("None and XXXX stay") == "None and XXXX stay"
 
 
 @pytest.mark.parametrize("domain", ["acme.auth0.com", "localhost:4002", "localhost", "127.0.0.1:4001"])

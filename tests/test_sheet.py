@@ -11,7 +11,8 @@ import pytest
 from runbook_lib.change import Handover
 from runbook_lib.engine import StepResult
 from runbook_lib.settings import TenantSettings
-from runbook_lib.sheet import as_code, sheet
+from runbook_lib.sheet import sheet
+from runbook_lib.templating import as_code
 from runbook_lib.visible import visible
 from tests.test_settings import GOOD
 

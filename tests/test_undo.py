@@ -25,7 +25,7 @@ def events(*writes):
         found.append({"event": "outcome", "n": number + 1, "of": number, "result": result, "made": made})
         if result is None:
             found[-1] = {"event": "other", "n": number + 1}
-    return tuple(found)
+    return tuple({**event, "time": f"2026-11-24T10:00:{event['n']:02}.000+00:00"} for event in found)
 
 
 def kinds(*writes):
@@ -101,3 +101,24 @@ def test_assignments_are_a_step_beside_others(other):
 
 def test_nothing_made_is_nothing_to_do():
     assert steps_to_undo(()) == ()
+
+
+def sought(*writes, undone=()):
+    """Return which steps' objects undo looks for although they do not show."""
+    return [step.takes_back for step in steps_to_undo(events(*writes), undone)]
+
+
+def test_what_entra_made_may_not_show_yet_and_is_looked_for():
+    assert sought((OPTIONS, "applied", None), (APPLICATION, None, None)) == ["s2", ""]
+    assert sought((JOB, "applied", {"job": "j"})) == ["s0"]
+
+
+def test_what_an_earlier_undo_has_deleted_since_is_not_looked_for():
+    def deleted(result, second, step="-1"):
+        return ({"event": "outcome", "step": step, "result": result, "time": f"2026-11-24T10:00:{second}.000+00:00"},)
+
+    write = (APPLICATION, "applied", {"service_principal": "sp"})
+    assert sought(write, undone=deleted("applied", "30")) == [""]
+    assert sought(write, undone=deleted("unknown", "30")) == ["s0"]
+    assert sought(write, undone=deleted("applied", "30", step="-2")) == ["s0"]
+    assert sought(write, undone=deleted("applied", "00")) == ["s0"]

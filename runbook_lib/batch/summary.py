@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree  # only written with, nothing is parsed
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-from markupsafe import Markup
-
 from runbook_lib.batch.one_tenant import TenantOutcome
 from runbook_lib.errors import JournalFailed
 from runbook_lib.journal import Event, read_events
 from runbook_lib.report import ICONS, write_private
 from runbook_lib.steps import STEPS
-from runbook_lib.visible import as_cell, as_html, visible
+from runbook_lib.templating import template
+from runbook_lib.visible import as_cell, visible
 
 GOOD = ("done", "unchanged", "pending", "handover")
 _RED = ("BLOCKED", "FAILED")
@@ -127,9 +125,7 @@ def summary_csv(rows: Sequence[TenantRow]) -> str:
 
 def summary_html(rows: Sequence[TenantRow]) -> str:
     """Return one page without outside resources: counts, durations, what to do, and tenants by steps; every text escaped."""
-    environment = Environment(loader=PackageLoader("runbook_lib", "templates"), autoescape=select_autoescape(default=True))
-    environment.filters |= {"shown": lambda text: Markup(as_html(text)), "plain": visible}  # noqa: S704 - as_html escapes
-    return environment.get_template("summary.html.j2").render(
+    return template("summary.html.j2").render(
         tenants=rows,
         total=len(rows),
         counts=Counter(row.status for row in rows).most_common(),

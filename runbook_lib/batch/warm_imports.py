@@ -31,13 +31,13 @@ import tornado.queues
 import runbook_lib.notebook
 from runbook_lib import tables
 from runbook_lib.change import Table
-from runbook_lib.report import report_template
 from runbook_lib.secret import guard_process
+from runbook_lib.templating import template
 
 guard_process()
 tables.html(Table("", ("a",), (("b",),)))  # pandas imports the makers of HTML and text on first use
 tables.text(Table("", ("a",), (("b",),)))
-report_template()
+template("report.html.j2")
 gc.collect()
 gc.freeze()  # the collector would write to pages that all kernels share
 gc.set_threshold(100_000, 20, 100)  # at the usual 700 a tenth of a kernel's few seconds goes into looking for cycles

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
+from runbook_lib.clients import batches
 from runbook_lib.errors import ApiError
-from runbook_lib.http import Request, Response, Service, api_error
+from runbook_lib.http import Request, Service
 from runbook_lib.models import (
     Application,
     AppRoleAssignment,
@@ -24,9 +25,8 @@ from runbook_lib.secret import Secret
 from runbook_lib.vocabulary import BASE_ADDRESS, SCIM_TEMPLATE_ID, SECRET_TOKEN, SYNC_ALL, SYNC_NOTIFICATION_SETTINGS
 
 SERVICE = "graph"
-PAGE_SIZE = "100"
+PAGE_SIZE = "999"  # the most: user-list and group-list-members pages; undocumented for app role assignments
 _IDS_A_FILTER = 15  # more values in one filter are refused: Graph query parameters page
-BATCH_LIMIT = 20  # "A maximum of 20 individual requests", Graph json-batching page
 _SP_FIELDS = "id,appId,displayName,appRoleAssignmentRequired,applicationTemplateId,appRoles,notes"
 _USER_FIELDS = "id,userPrincipalName,displayName,mail,accountEnabled"
 
@@ -49,7 +49,7 @@ class MicrosoftGraph:
 
     def application(self, app_id: str) -> Application | None:
         """Return the app registration, or None; one that lives in another tenant is not visible here."""
-        body = self._optional(f"/applications(appId='{guid(app_id)}')", (("$select", "id,appId,displayName"),))
+        body = self._optional(f"/applications(appId='{guid(app_id)}')", (("$select", "id,appId,displayName,createdDateTime"),))
         return Application.from_wire(body) if body else None
 
     def service_principal(self, app_id: str) -> ServicePrincipal | None:
@@ -64,9 +64,15 @@ class MicrosoftGraph:
         return tuple(ServicePrincipal.from_wire(entry) for entry in body["value"])
 
     def assignments(self, service_principal_id: str) -> tuple[AppRoleAssignment, ...]:
-        """Return everyone assigned to an enterprise application, over all pages."""
-        entries = self._all_pages(self._read(f"{_sp(service_principal_id)}/appRoleAssignedTo", (("$top", PAGE_SIZE),)))
-        return tuple(AppRoleAssignment.from_wire(entry) for entry in entries)
+        """Return everyone assigned to an enterprise application, over all pages; of the usual size where a larger is refused."""
+        path = f"{_sp(service_principal_id)}/appRoleAssignedTo"
+        try:
+            first = self._read(path, (("$top", PAGE_SIZE),))
+        except ApiError as refused:
+            if refused.status != 400:
+                raise
+            first = self._read(path)
+        return tuple(AppRoleAssignment.from_wire(entry) for entry in self._all_pages(first))
 
     def user(self, id_or_upn: str) -> EntraUser | None:
         """Return a user by object id or user principal name, or None."""
@@ -98,13 +104,13 @@ class MicrosoftGraph:
 
     def _batched(self, readings: Sequence[Reading]) -> Iterator[tuple[Reading, Any]]:
         """Yield each reading with its body, 20 a request; None where it has to be asked for alone: refused, or put off."""
-        for start in range(0, len(readings), BATCH_LIMIT):
-            part = readings[start : start + BATCH_LIMIT]
+        for start in range(0, len(readings), batches.LIMIT):
+            part = readings[start : start + batches.LIMIT]
             items = [
                 {"id": str(n), "method": "GET", "url": f"{path}?{urlencode(query, quote_via=quote, safe='$,()')}".rstrip("?")}
                 for n, (path, query) in enumerate(part)
             ]
-            answer = self.service.ask(Request(SERVICE, "POST", "/$batch", body={"requests": items}))
+            answer = self.service.ask(Request(SERVICE, "POST", batches.PATH, body={"requests": items}))
             bodies = {item["id"]: item.get("body") for item in answer.body["responses"] if item["status"] == 200}
             yield from ((reading, bodies.get(str(n))) for n, reading in enumerate(part))
 
@@ -163,8 +169,8 @@ def patch_notes(service_principal_id: str, notes: str | None) -> Request:
 
 def assign(service_principal_id: str, principal_ids: tuple[str, ...], app_role_id: str) -> Request:
     """Build the batch of POSTs that assigns up to 20 users or groups (serviceprincipal-post-approleassignedto)."""
-    if len(principal_ids) > BATCH_LIMIT:
-        raise ValueError(f"a batch carries at most {BATCH_LIMIT} requests")
+    if len(principal_ids) > batches.LIMIT:
+        raise ValueError(f"a batch carries at most {batches.LIMIT} requests")
     items = [
         {
             "id": str(position),
@@ -175,27 +181,7 @@ def assign(service_principal_id: str, principal_ids: tuple[str, ...], app_role_i
         }
         for position, principal_id in enumerate(principal_ids, start=1)
     ]
-    return Request(SERVICE, "POST", "/$batch", body={"requests": items})
-
-
-def batch_received(answer: Response) -> dict[str, str]:
-    """Take the answer of a batch of writes, of which nothing is kept.
-
-    Raises the first `ApiError` of an item that neither settles by itself nor says that the thing exists already.
-    """
-    for item in answer.body.get("responses", []):
-        if item["status"] < 300:
-            continue
-        error = api_error(f"Item {item['id']} of the batch", item["status"], item.get("body"), item.get("headers") or {})
-        if error.status not in (404, 429, 503) and not _is_done_or_early(error):  # planning again finds what is still missing
-            raise error
-    return {}
-
-
-def _is_done_or_early(error: ApiError) -> bool:
-    """400 in the two forms that are no failure: assigned already, and an object not replicated yet (terraform azuread)."""
-    words = error.message.lower()
-    return error.status == 400 and ("already exists" in words or "not a valid reference" in words)
+    return Request(SERVICE, "POST", batches.PATH, body={"requests": items})
 
 
 def post_job(service_principal_id: str) -> Request:
@@ -270,7 +256,7 @@ def unassign(service_principal_id: str, assignment_ids: Sequence[str]) -> Reques
     """Build the batch of DELETEs that takes up to 20 app role assignments away (serviceprincipal-delete-approleassignedto)."""
     urls = [f"{_sp(service_principal_id)}/appRoleAssignedTo/{quote(entry, safe='')}" for entry in assignment_ids]
     items = [{"id": str(position), "method": "DELETE", "url": url} for position, url in enumerate(urls, start=1)]
-    return Request(SERVICE, "POST", "/$batch", body={"requests": items})
+    return Request(SERVICE, "POST", batches.PATH, body={"requests": items})
 
 
 def delete_application(application_id: str) -> Request:

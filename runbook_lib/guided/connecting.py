@@ -13,7 +13,7 @@ from runbook_lib.clients.auth0_management import Auth0Management
 from runbook_lib.clients.microsoft_graph import MicrosoftGraph
 from runbook_lib.clients.sign_in import DeviceCode, Grant, SignIn
 from runbook_lib.consoles import AUTH0, Link, registration_link
-from runbook_lib.errors import RunbookError
+from runbook_lib.errors import RunbookError, SettingsError
 from runbook_lib.facts import View
 from runbook_lib.http import Deadline
 from runbook_lib.models import Connection, EntraUser, Generation, generation
@@ -25,12 +25,22 @@ from runbook_lib.widgets.surface import Fields
 
 COUNTED = 50  # connections whose users are counted at once; one call each
 PEOPLE_SHOWN = 8
-TYPED = {"auth0_secret": "auth0_client_secret", "entra_secret": "entra_client_secret"}  # fields that hold secrets
+TYPED = {  # fields that hold secrets
+    "auth0_secret": "auth0_client_secret",
+    "entra_secret": "entra_client_secret",
+    "given_token": "scim_token",
+}
+GIVEN = ("scim_endpoint", "oidc_client_id")  # what is known only when nobody signs in to Auth0
 KEPT = (  # what a page may remember of a form; no secret is among it
-    "auth0_domain auth0_client_id entra_tenant entra_client_id cloud scim_app_name test_user token_lifetime_days "
-    "deletion_threshold turn_on auth0_method entra_method entra_certificate"
+    "auth0_domain auth0_client_id auth0_connection entra_tenant entra_client_id cloud scim_app_name test_user "
+    "token_lifetime_days deletion_threshold turn_on auth0_method entra_method entra_certificate scim_endpoint oidc_client_id"
 ).split()
-METHODS = {
+AUTH0_METHODS = {
+    "client": "Application: client id and secret",
+    "token": "A Management API token that I paste",
+    "handover": "Nobody: its owner does the Auth0 part",
+}
+ENTRA_METHODS = {
     "device": "Device code: I sign in with my own account",
     "secret": "Client secret of an app registration",
     "certificate": "Certificate of an app registration",
@@ -77,6 +87,7 @@ class Candidate:
 class Connecting:
     """The state of the connect form. `values` holds what is typed, by settings column; secrets are in `_typed` and nowhere else.
 
+    `is_told`: nobody signs in to Auth0, and what its owner has sent so far was taken over.
     `on_change` is told whenever there is something new to show, also from the thread that does the work.
     """
 
@@ -88,6 +99,7 @@ class Connecting:
     busy: str = ""
     trouble: RunbookError | None = None
     auth0: SignedIn | None = None
+    is_told: bool = False
     entra: SignedIn | None = None
     candidates: tuple[Candidate, ...] = ()
     chosen: Candidate | None = None
@@ -119,19 +131,42 @@ class Connecting:
                 self.search = text
             else:
                 self.values[name] = text.strip()
+        if self.auth0_method == "handover":
+            self._know_by_endpoint()
         self.wrong = self._problems()
+
+    def _know_by_endpoint(self) -> None:
+        """Take domain and connection from the endpoint, where it was sent; the name of a connection, when typed, stays."""
+        if self.entra_method == "handover":
+            self.entra_method = "device"  # one side has to be ours
+        found = re.fullmatch(r"https://([^/]+)/scim/v2/connections/(con_\w+)/?", self.values.get("scim_endpoint", ""))
+        if found is None:
+            return
+        self.values["auth0_domain"] = found[1]
+        if self.values.get("auth0_connection", "con_").startswith("con_") or not self.values["auth0_connection"]:
+            self.values["auth0_connection"] = found[2]
 
     def _problems(self) -> dict[str, str]:
         """Return what the settings model says of what is typed; an empty field is not wrong before it is sent."""
-        return problems({name: text for name, text in self.values.items() if text and name != "entra_certificate"})
+        given = self._given()
+        if self.auth0_method == "handover":
+            given["auth0_client_secret"] = ""
+        return problems(given)
+
+    def _given(self) -> dict[str, Any]:
+        """Return what is typed and belongs to the way of signing in that is chosen."""
+        other = {"entra_certificate", *(GIVEN if self.auth0_method != "handover" else ("auth0_client_id",))}
+        return {name: text for name, text in self.values.items() if text and name not in other}
 
     def draft(self) -> TenantSettings:
         """Return settings as far as they are known, the rest open; good for signing in and for nothing else."""
         return TenantSettings.from_parameters({**TO_BE_CHOSEN, **self._parameters()})
 
     def _parameters(self) -> dict[str, Any]:
-        given = {name: text for name, text in self.values.items() if text and name != "entra_certificate"}
-        given["auth0_client_secret"] = "memory:auth0_client_secret"  # noqa: S105 - where it is, not what it is
+        given = self._given()
+        given["auth0_client_secret"] = "" if self.auth0_method == "handover" else "memory:auth0_client_secret"
+        if given.get("scim_endpoint"):
+            given["scim_token"] = "memory:scim_token"  # noqa: S105 - where it is, not what it is
         given["entra_client_secret"] = {
             "device": "",
             "handover": "",
@@ -149,7 +184,7 @@ class Connecting:
 
     def sign_in_to_auth0(self) -> None:
         """Sign in, and find every connection of the type with its verdict."""
-        self.auth0, self.candidates, self.chosen, self.entra = None, (), None, None
+        self.leave_auth0()
         settings = self.draft()
         self._management, self._sign_ins["auth0"] = auth0_side(settings, typed=self._typed, **_watched())
         grant = self._sign_ins["auth0"].grant()
@@ -165,6 +200,24 @@ class Connecting:
         older = [entry for entry in self.candidates if entry.verdict.kind == "older"]
         if len(older) == 1:
             self.choose(older[0].connection.id)
+
+    def leave_auth0(self) -> None:
+        """Go back to where nobody is signed in."""
+        self.auth0, self.candidates, self.chosen, self.entra, self.is_told = None, (), None, None, False
+
+    def take_over_auth0(self) -> None:
+        """Take over what the owner of the Auth0 side has sent, or that nothing came yet. Raises `SettingsError`."""
+        self.leave_auth0()
+        self.draft()
+        for column in (
+            "auth0_domain",
+            "auth0_connection",
+        ):  # not required by the form: the endpoint, when it is there, tells them
+            if not self.values.get(column):
+                raise SettingsError("is missing", "Fill it in, or the endpoint that tells it", column=column)
+        if self.values.get("scim_endpoint") and "scim_token" not in self._typed:
+            raise SettingsError("no token was pasted", "Paste the SCIM token that came with the endpoint", column="scim_token")
+        self._management, self.is_told = None, True
 
     def _candidate(self, connection: Connection, position: int) -> Candidate:
         users = self._management.user_count(connection.name) if self._management and position < COUNTED else None
@@ -198,6 +251,9 @@ class Connecting:
         self.entra = SignedIn(
             organization.display_name, grant.who or "the pasted token", _time(grant), _graph_permissions(grant), at
         )
+        if self.is_told:
+            self.values["name"] = f"{organization.display_name}, {self.values['auth0_connection']}"
+            self.values.setdefault("scim_app_name", "Auth0 SCIM")
         self._find_people()
 
     def _show_code(self, code: DeviceCode) -> None:
@@ -211,9 +267,10 @@ class Connecting:
 
     def _find_people(self) -> None:
         """Read who may be the test user: those assigned to the sign-in application, directly or by a group."""
-        if self._graph is None or self.chosen is None:
+        client_id = self.chosen.connection.oidc_client_id if self.chosen else self.values.get("oidc_client_id", "")
+        if self._graph is None or not client_id:
             return
-        principal = self._graph.service_principal(self.chosen.connection.oidc_client_id)
+        principal = self._graph.service_principal(client_id)
         if principal is None:
             self.oidc, self._assigned = "", ()
             return
@@ -239,13 +296,15 @@ class Connecting:
         self.people_about = f"{len(found)} of {len(self._assigned)} people with access{more}."
 
     def choose_person(self, user_id: str) -> None:
-        """Choose the test user and say at once whether Auth0 knows them."""
-        if self._graph is None or self._management is None or self.chosen is None:
-            return
-        self.person = self._graph.user(user_id)
+        """Choose the test user and say at once whether Auth0 knows them, where that can be seen."""
+        self.person = self._graph.user(user_id) if self._graph else None
         if self.person is None:
             return
         self.values["test_user"] = self.person.user_principal_name
+        if self._management is None or self.chosen is None:
+            self.person_is_fit = False
+            self.person_about = "has access; ask the owner of the Auth0 side whether they have signed in before"
+            return
         name = self.chosen.connection.name
         found = self._management.users_by_email(self.person.mail) if self.person.mail else ()
         profiles = [profile for profile in found if name in profile.connections]
@@ -265,25 +324,42 @@ class Connecting:
     @property
     def is_ready(self) -> bool:
         """Whether everything is known that a plan needs."""
-        is_older = self.chosen is not None and self.chosen.verdict.kind != "newer"
-        if self.entra_method == "handover":
-            return bool(self.auth0 and is_older and self.values.get("test_user") and not self.wrong)
-        return bool(self.auth0 and self.entra and is_older and self.person and self.oidc and not self.wrong)
+        if not self.knows_auth0 or self.wrong or (not self.entra and self.entra_method != "handover"):
+            return False
+        return bool(self.values.get("test_user") if self.types_person else self.person and self.oidc)
+
+    @property
+    def knows_auth0(self) -> bool:
+        """Whether the Auth0 side is settled: a connection that is not a newer one is chosen, or somebody else's."""
+        return self.is_told or (self.chosen is not None and self.chosen.verdict.kind != "newer")
+
+    @property
+    def types_person(self) -> bool:
+        """Whether the test user has to be typed, since nobody here can see who has access."""
+        return self.entra_method == "handover" or (self.is_told and not self.values.get("oidc_client_id"))
 
     def finish(self) -> View:
         """Return the view of the tenant, signed in on both sides."""
         settings = TenantSettings.from_parameters(self._parameters())
-        if self.entra_method == "handover":
+        if settings.handed_over == "entra":
             self._graph, self._sign_ins["entra"] = entra_side(settings, **_watched())
+        elif settings.handed_over == "auth0":
+            self._management, self._sign_ins["auth0"] = auth0_side(settings, **_watched())
         if self._management is None or self._graph is None:
             raise ValueError("not signed in yet")
         cloud = settings.find_cloud()
-        return View(settings, cloud, self._management, self._graph, self._sign_ins["auth0"], self._sign_ins["entra"])
+        sign_ins = self._sign_ins
+        return View(settings, cloud, self._management, self._graph, sign_ins["auth0"], sign_ins["entra"], typed=self._typed)
 
     def kept(self) -> dict[str, str]:
         """Return what a page may remember for the next time."""
         every = {**self.values, "auth0_method": self.auth0_method, "entra_method": self.entra_method}
         return {name: every[name] for name in KEPT if every.get(name)}
+
+    @property
+    def entra_methods(self) -> Mapping[str, str]:
+        """The ways to sign in to Entra; one side has to be ours."""
+        return {way: words for way, words in ENTRA_METHODS.items() if way != "handover" or not self.is_told}
 
     @property
     def lifetime_about(self) -> str:

@@ -10,6 +10,10 @@ from runbook_lib.settings import TenantSettings
 from runbook_lib.widgets.surface import Surface, drawn
 
 SHOWN_S = 300  # then it is gone from the page, copied or not
+WORD = {  # what whoever takes care of the other side has to have said
+    "entra": "The administrator has told me that all on the sheet is done and that provisioning is on.",
+    "auth0": "The owner of the Auth0 side has told me that sections 1 and 2 are done.",
+}
 
 
 def with_hand_over(demos: tuple[TenantSettings, ...]) -> tuple[TenantSettings, ...]:
@@ -22,8 +26,11 @@ def beside_card(session: Session | None, result: StepResult | None) -> Markup:
     """Return what the card of a step shows more, where its side is handed over; nothing elsewhere."""
     if session is None or result is None or session.settings.handed_over is None:
         return Markup("")
-    makes_token = session.settings.handed_over == "entra" and result.step == "2.2" and result.status not in ("BLOCKED", "FAILED")
-    return Markup(drawn("handover", result=result, makes_token=makes_token))  # noqa: S704 - a template that escapes
+    side = session.settings.handed_over
+    makes_token = side == "entra" and result.step == "2.2" and result.status not in ("BLOCKED", "FAILED")
+    is_asked = result.step == "4.3" and result.status == "HANDOVER"
+    shown = drawn("handover", result=result, makes_token=makes_token, takes_word=WORD[side] if is_asked else "")
+    return Markup(shown)  # noqa: S704 - a template that escapes
 
 
 def make_token(session: Session, card: Surface) -> StepResult:

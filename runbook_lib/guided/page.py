@@ -16,7 +16,7 @@ from runbook_lib.consoles import Link, console_link
 from runbook_lib.engine import StepResult
 from runbook_lib.errors import RunbookError
 from runbook_lib.facts import View
-from runbook_lib.guided.connecting import METHODS, Connecting
+from runbook_lib.guided.connecting import AUTH0_METHODS, Connecting
 from runbook_lib.guided.handover import beside_card, make_token, with_hand_over
 from runbook_lib.guided.mapping_editor import MappingEditor
 from runbook_lib.guided.words import DEMOS, DONE, MAPPING_STEP, SECTIONS, SHORT, TITLES, TONES, WORDS, lead, permission_table
@@ -28,8 +28,14 @@ from runbook_lib.report import ICONS, write_private
 from runbook_lib.session import Session, open_view
 from runbook_lib.settings import RunMode, TenantSettings, output_name
 from runbook_lib.steps import STEPS
-from runbook_lib.vocabulary import NEW_CONNECTIONS_PAGE
+from runbook_lib.vocabulary import NEW_CONNECTIONS_PAGE, OTHER_SIDE_CONFIRMED
 from runbook_lib.widgets.surface import Fields, Surface
+
+SIGN_INS: Mapping[str, Callable[[Connecting], None]] = {
+    "sign-in-auth0": Connecting.sign_in_to_auth0,
+    "take-over-auth0": Connecting.take_over_auth0,
+    "sign-in-entra": Connecting.sign_in_to_entra,
+}
 
 
 class GuidedSession:
@@ -123,7 +129,7 @@ class GuidedSession:
         elif event == "cancel":
             form.cancel()
         elif event == "again-auth0":
-            form.auth0 = form.entra = form.chosen = None
+            form.leave_auth0()
         elif event == "again-entra":
             form.entra = None
         elif event == "search":
@@ -133,9 +139,8 @@ class GuidedSession:
             if event in ("connection", "person"):
                 work = {"connection": lambda: form.choose(value), "person": lambda: form.choose_person(value)}[event]
                 self._do(lambda: self._connect("Reading", work))
-            elif event in ("sign-in-auth0", "sign-in-entra") and not form.wrong:
-                work = {"sign-in-auth0": form.sign_in_to_auth0, "sign-in-entra": form.sign_in_to_entra}[event]
-                self._do(lambda: self._connect("Signing in", work))
+            elif event in SIGN_INS and not form.wrong:
+                self._do(lambda: self._connect("Signing in", lambda: SIGN_INS[event](form)))
             elif event == "plan":
                 self._do(lambda: self._connect("Planning", self._open_chosen))
         self._draw_start()
@@ -217,6 +222,8 @@ class GuidedSession:
             self._do(lambda: self._look(value), at=value)
         elif event == "make-token":
             self._do(self._make_token, at="2.2")
+        elif event == "take-word":
+            self._do(self._take_word, at=value)
         elif event.startswith("mapping"):
             self._on_mapping(event, value, fields)
 
@@ -308,6 +315,15 @@ class GuidedSession:
         results = self._session.engine.results.values() if self._session else ()
         return next((result.step for result in results if result.hazard == hazard), "")
 
+    def _take_word(self) -> None:
+        """Take the word of whom the other side belongs to for what cannot be seen from here, and plan anew."""
+        session = self._session
+        if session is None:
+            return
+        session.amend(accept=(*session.view.settings.accept, OTHER_SIDE_CONFIRMED))
+        session.view.forget()
+        self._plan_all()
+
     def _make_token(self) -> None:
         """Make the token that is handed over, and show it once."""
         if self._session is None:
@@ -380,16 +396,13 @@ class GuidedSession:
         if view.cloud.is_sandbox:
             return None
         try:
-            connection = view.read(facts.connection)
-            is_signed_in = view.settings.handed_over is None  # to Entra as well, where these are
-            principals = (
-                (view.read(facts.oidc_service_principal), view.read(facts.enterprise_application))
-                if is_signed_in
-                else (None, None)
-            )
+            connection_id = view.read(facts.connection_id)
+            is_signed_in = view.settings.handed_over != "entra"
+            oidc = view.read(facts.oidc_service_principal) if is_signed_in and _knows_client_id(view.settings) else None
+            scim = view.read(facts.enterprise_application) if is_signed_in else None
         except RunbookError:
             return None  # the card says why already
-        return console_link(number, view.cloud, view.settings.auth0_domain, connection.id, *principals)
+        return console_link(number, view.cloud, view.settings.auth0_domain, connection_id, oidc, scim)
 
     # Summary ----------------------------------------------------------------------------------------------------------
 
@@ -437,7 +450,7 @@ class GuidedSession:
             demos=tuple(DEMOS.items()),
             demo_about=DEMOS.get(self._demo, ""),
             overview=self._overview(),
-            methods=METHODS,
+            auth0_methods=AUTH0_METHODS,
             permissions=permission_table,
             new_page=NEW_CONNECTIONS_PAGE,
         )
@@ -534,6 +547,11 @@ class GuidedSession:
             ready=bool(results),
             written=self._written,
         )
+
+
+def _knows_client_id(settings: TenantSettings) -> bool:
+    """Whether it is known here which application the connection signs in with."""
+    return settings.handed_over != "auth0" or bool(settings.oidc_client_id)
 
 
 def _with_mapping_of(out: Path, settings: TenantSettings) -> TenantSettings:

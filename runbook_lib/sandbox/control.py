@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from runbook_lib.sandbox.demo_tenants import shown_state
+from runbook_lib.sandbox.demo_tenants import grow, shown_state
 from runbook_lib.sandbox.entra_engine import engine
 from runbook_lib.sandbox.exchange import Answer, Call
 from runbook_lib.sandbox.simulation import Simulation, parse_faults
@@ -39,7 +39,7 @@ def _answered(simulation: Simulation, reset: Callable[[int | None], None], call:
                 raise ValueError("seed is a whole number")
             reset(seed)
             return Answer(204)
-        case (_, "/faults" | "/pressure" | "/clock" | "/certificates"):
+        case (_, "/faults" | "/pressure" | "/clock" | "/certificates" | "/people"):
             return _arranged(simulation, call, body)
         case ("POST", "/cycle"):
             job_id = str(body["job_id"])
@@ -67,6 +67,10 @@ def _arranged(simulation: Simulation, call: Call, body: Any) -> Answer:
             with world.lock:
                 world.clock.advance(float(body["advance_s"]))
             return Answer(200, {"now": world.clock.auth0()})
+        case ("POST", "/people"):  # as in a company that is larger
+            with world.lock:
+                grow(world, str(body["tenant"]), int(body["people"]))
+            return Answer(204)
         case ("POST", "/certificates"):  # as somebody uploads one under Certificates & secrets
             with world.lock:
                 clients = (entry for tenant in world.entra.values() for entry in tenant.clients.values())

@@ -319,12 +319,27 @@ def _token_limit(customer: Customer) -> None:
 
 def _many(customer: Customer) -> None:
     """Add people until the assignments fill three pages of 100."""
-    for number in range(len(PEOPLE), 250):
+    _grow(customer, 250)
+
+
+def _grow(customer: Customer, people: int) -> None:
+    for number in range(len(customer.entra.users), people):
         user = _entra_user(customer, number)
         customer.entra.assignments.append(
             new_assignment(customer.world, "User", user, customer.oidc, "00000000-0000-0000-0000-000000000000")
         )
         _login(customer, user, with_upn=number % 3 == 1)
+
+
+def grow(world: World, name: str, people: int) -> None:
+    """Let a tenant have so many people in all, the new ones with access and signed in before. Raises `KeyError`."""
+    entra = world.entra_by_name(f"{name}.onmicrosoft.com")
+    connections = (one for one in world.auth0.connections.values() if one["name"] == f"{name}-azure-ad")
+    if entra is None or (connection := next(connections, None)) is None:
+        raise KeyError(name)
+    client_id = connection["options"]["client_id"]
+    oidc = next(one for one in entra.service_principals.values() if one["appId"] == client_id)
+    _grow(Customer(world, name, entra, connection, oidc), people)
 
 
 DEMO: dict[str, Callable[[Customer], None]] = {

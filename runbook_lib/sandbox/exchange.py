@@ -6,6 +6,7 @@ code serves HTTPS, the requests inside a Graph `$batch`, and an in-process trans
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,11 @@ from starlette.routing import compile_path
 
 if TYPE_CHECKING:
     from runbook_lib.sandbox.world import World
+
+
+@functools.lru_cache(maxsize=128)  # a service looks at one query many times
+def _arguments(query: str) -> dict[str, list[str]]:
+    return parse_qs(query, keep_blank_values=True)
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Call:
 
     def arguments(self) -> dict[str, list[str]]:
         """Return the query's values by name, in order; blank values count."""
-        return parse_qs(self.query, keep_blank_values=True)
+        return _arguments(self.query)
 
     def argument(self, name: str) -> str | None:
         """Return the last value of one query argument, or None."""

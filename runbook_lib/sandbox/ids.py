@@ -26,6 +26,10 @@ class Ids:
         """Return `length` lower-case hexadecimal digits."""
         return "".join(self._random.choices("0123456789abcdef", k=length))
 
+    def happens(self, share: float) -> bool:
+        """Say whether something happens that does in this share of all cases."""
+        return self._random.random() < share
+
     def base64url(self, octets: int) -> str:
         """Return `octets` random bytes as unpadded base64url; 32 give the 43 characters of a pairwise subject."""
         return base64.urlsafe_b64encode(self._random.randbytes(octets)).rstrip(b"=").decode()

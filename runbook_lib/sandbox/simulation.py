@@ -5,23 +5,29 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runbook_lib.sandbox.exchange import Answer, Call, Router
+from runbook_lib.sandbox.ids import Ids
 from runbook_lib.sandbox.pressure import Pressure
 from runbook_lib.sandbox.world import World
 
 TICK_S = 0.05
 STATUS_KINDS = ("401", "403", "404", "409", "429", "500", "503")
 TRANSPORT_KINDS = ("drop_before", "drop_after", "reset", "truncate", "slow")
+_FAULT_KEYS = ("service", "method", "path", "nth", "kind", "share", "retry_after_s")
 KINDS = (*STATUS_KINDS, *TRANSPORT_KINDS, "lost_write")
 
 
 @dataclass
 class Fault:
-    """A fault waiting for the `nth` request that matches; `kind` is one of KINDS."""
+    """A fault waiting for the `nth` request that matches; `kind` is one of KINDS.
+
+    With a `share` it strikes that part of all matching requests, for as long as it stands. `retry_after_s` goes with 429 and 503.
+    """
 
     service: str
     method: str
@@ -29,6 +35,9 @@ class Fault:
     nth: int
     kind: str
     seen: int = 0
+    share: float = 0.0
+    retry_after_s: float = 0.1
+    chance: Ids = field(default_factory=lambda: Ids(0), repr=False)
 
     def strikes(self, call: Call) -> bool:
         """Count the call when it matches; say whether it is the one."""
@@ -36,7 +45,7 @@ class Fault:
         if not all(pattern == "*" or fnmatch.fnmatchcase(value, pattern) for pattern, value in wanted):
             return False
         self.seen += 1
-        return self.seen == self.nth
+        return self.chance.happens(self.share) if self.share else self.seen == self.nth
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class Simulation:
             fault = struck[0] if struck else None
             entry = self._record(call)
         kind = fault.kind if fault else ""
-        delivery = self._limited(replace(call, number=entry["n"]), kind)
+        delivery = self._limited(replace(call, number=entry["n"]), fault)
         entry["status"] = delivery.answer.status if delivery.transport not in ("drop_before", "drop_after", "reset") else 0
         if kind:
             entry["fault"] = kind
@@ -88,22 +97,25 @@ class Simulation:
         }
         if call.batch:
             entry["batch"] = call.batch
+        if self.pressure.per_second:
+            entry["at_s"] = time.monotonic()
         self.history.append(entry)
         return entry
 
-    def _limited(self, call: Call, kind: str) -> Delivery:
+    def _limited(self, call: Call, fault: Fault | None) -> Delivery:
         """Deliver, as far as the rate limit of the Management API allows."""
         if not self.pressure.per_second or call.service != "auth0" or not call.path.startswith("/api/v2/"):
-            return self._delivered(call, kind)
+            return self._delivered(call, fault)
         is_there, headers = self.pressure.take(self.world)
         if not is_there:
             return Delivery(Answer(429, self.error_bodies["auth0"](self.world, 429, ""), headers))
-        delivery = self._delivered(call, kind)
+        delivery = self._delivered(call, fault)
         return replace(delivery, answer=replace(delivery.answer, headers={**delivery.answer.headers, **headers}))
 
-    def _delivered(self, call: Call, kind: str) -> Delivery:
-        if kind in STATUS_KINDS:
-            headers = {"Retry-After": "0.1"} if kind in ("429", "503") else {}
+    def _delivered(self, call: Call, fault: Fault | None) -> Delivery:
+        kind = fault.kind if fault else ""
+        if fault and kind in STATUS_KINDS:
+            headers = {"Retry-After": str(fault.retry_after_s)} if kind in ("429", "503") else {}
             body = self.error_bodies[call.service](self.world, int(kind), "")
             return Delivery(Answer(int(kind), body, headers))
         if kind in ("drop_before", "reset"):
@@ -145,8 +157,12 @@ def parse_faults(body: Any) -> list[Fault]:
     faults = []
     for entry in body:
         kind = str(entry.get("kind"))
-        if kind not in KINDS or not set(entry) <= {"service", "method", "path", "nth", "kind"}:
-            raise ValueError(f"kind is one of {', '.join(KINDS)}; keys are service, method, path, nth, kind")
+        if kind not in KINDS or not set(entry) <= set(_FAULT_KEYS):
+            raise ValueError(f"kind is one of {', '.join(KINDS)}; keys are {', '.join(_FAULT_KEYS)}")
         service, method, path = (str(entry.get(name) or "*") for name in ("service", "method", "path"))
-        faults.append(Fault(service, method, path, int(entry.get("nth") or 1), kind))
+        share, retry_after_s = float(entry.get("share", 0)), float(entry.get("retry_after_s", 0.1))
+        nth = int(entry.get("nth") or 1)
+        # Each from a sequence of its own: of two that drew alike, the rarer would always be behind the other.
+        chance = Ids(int.from_bytes(f"{kind} {service} {method} {path}".encode()))
+        faults.append(Fault(service, method, path, nth, kind, share=share, retry_after_s=retry_after_s, chance=chance))
     return faults

@@ -92,6 +92,25 @@ class Provisioning:
 
 
 @dataclass
+class Grants:
+    """Which roles are held, so that a duplicate among thousands is seen at once. It follows a list that others only add to."""
+
+    _held: set[tuple[str, str, str]] = field(default_factory=set)
+    _list: list[Document] = field(default_factory=list)
+    _count: int = 0
+    _last: Document | None = None
+
+    def of(self, assignments: list[Document]) -> set[tuple[str, str, str]]:
+        """Return (principal, resource, role) of each app role assignment; counted anew when more happened than an addition."""
+        if assignments is not self._list or (self._count and assignments[self._count - 1 : self._count] != [self._last]):
+            self._held, self._list, self._count = set(), assignments, 0
+        for one in assignments[self._count :]:
+            self._held.add((one["principalId"], one["resourceId"], one["appRoleId"]))
+        self._count, self._last = len(assignments), assignments[-1] if assignments else None
+        return self._held
+
+
+@dataclass
 class EntraTenant:
     """One customer's Entra tenant. Directory objects are wire documents by object id.
 
@@ -120,6 +139,7 @@ class EntraTenant:
     on_demand_times: list[float] = field(default_factory=list)
     log_times: list[float] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
+    grants: Grants = field(default_factory=Grants, repr=False, compare=False)
 
 
 @dataclass

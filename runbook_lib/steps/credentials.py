@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,8 +13,6 @@ from runbook_lib.settings import TenantSettings
 from runbook_lib.vocabulary import AAD_OPT_SCIM, SCIM_TOKEN_SCOPES
 
 ON = "entra credentials"
-_CLOCK_STEP_S = 2.0  # a Date header counts whole seconds
-_ANSWER_LIMIT_S = 300.0  # longer than any request is waited for
 
 
 def tenant_url(endpoint_url: str) -> str:
@@ -115,16 +112,9 @@ def _of_lost_answer(tokens: tuple[ScimToken, ...], doubt: Doubt) -> tuple[ScimTo
     fitting = [
         token
         for token in tokens
-        if token.token_id not in doubt.before and is_exact(token) and token.last_used_at is None and _in_time(token, doubt)
+        if token.token_id not in doubt.before
+        and is_exact(token)
+        and token.last_used_at is None
+        and doubt.may_have_made(token.created_at)
     ]
     return tuple(fitting) if len(fitting) == 1 and doubt.request.startswith("POST") else ()
-
-
-def _in_time(token: ScimToken, doubt: Doubt) -> bool:
-    if doubt.sent_at is None:
-        return False
-    try:
-        later_s = (datetime.fromisoformat(token.created_at) - doubt.sent_at).total_seconds()
-    except ValueError:
-        return False
-    return -_CLOCK_STEP_S <= later_s <= _ANSWER_LIMIT_S

@@ -1,6 +1,8 @@
 """The mirror of the hand-over: nobody signs in to Auth0 here. What its administrator has to set, make and send back.
 
-Documented: sections 1 and 2 of the procedure, in the words of the Auth0 Dashboard. Sections 3 and 4 are carried out; what of them
+Documented: sections 1 and 2 of the procedure (auth0.com/docs/authenticate/protocols/scim/, there
+inbound-scim-for-older-azure-ad-connections), whose words of the Auth0 Dashboard stand here. The values of a connection's tabs are
+theirs too; Unverified: in a real dashboard of today. Sections 3 and 4 are carried out; what of them
 needs Auth0 says that it was not looked at, and provisioning starts only on the word of whom the Auth0 side belongs to.
 """
 
@@ -210,7 +212,7 @@ def provision_on_demand(
         memory.tested_ids |= {user.id}
         return {"tested": user.id}
 
-    yield Change(diff.on, (diff,), request, receive=tested, undo={"kind": "on-demand"})
+    yield Change(diff.on, (diff,), request, receive=tested, evidence=section_4.told, undo={"kind": "on-demand"})
 
 
 def turn_provisioning_on(

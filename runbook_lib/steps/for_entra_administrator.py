@@ -1,7 +1,13 @@
 """Hand-over: nobody signs in to Entra here. What its administrator has to click and paste, and what Auth0 shows of it.
 
 Documented: sections 3 and 4 of the procedure. The words are those of the Microsoft Entra admin center, whose menus move now and
-then; where they have moved since the document was written, both names stand here.
+then; where they have moved since the document was written, both names stand here. They come from
+
+- the procedure: auth0.com/docs/authenticate/protocols/scim/inbound-scim-for-older-azure-ad-connections
+- Microsoft's pages learn.microsoft.com/entra/identity/app-provisioning/NAME, where NAME is use-scim-to-provision-users-and-groups
+  (use-scim-... below), customize-application-attributes, accidental-deletions, provision-on-demand, how-provisioning-works
+
+and each function names its own. Unverified: all of it, in a real portal of today.
 """
 
 from __future__ import annotations
@@ -109,6 +115,7 @@ _MAKE = (
     "Open the page (python -m runbook_lib lab), press Make and show the token once at step 2.2, and send it by a safe channel, "
     "apart from handover.html"
 )
+_TAKE_WORD = f": tick the box at step 4.3 of the page, or give accept: [{OTHER_SIDE_CONFIRMED}] (YAML)"
 _SEND = "Send it by a safe channel, apart from handover.html. Is its text lost, make another at step 2.2 of the page"
 
 
@@ -139,10 +146,11 @@ class Customer:
 
 
 _APP = "Enterprise applications > the new application"
-_MAPPING = f"{_APP} > Provisioning > Mappings > Provision Microsoft Entra ID Users (once Provision Azure Active Directory Users)"
+_ENTRA_USERS = "Provision Microsoft Entra ID Users (once Provision Azure Active Directory Users)"
+_MAPPING = f"{_APP} > Provisioning > Attribute mapping (once Mappings) > {_ENTRA_USERS}"
 
 
-def _find_registration(customer: Customer) -> Handover:
+def _find_registration(customer: Customer) -> Handover:  # procedure, 3.1
     app_id = customer.connection.oidc_client_id
     return Handover(
         "App registrations > All applications",
@@ -155,7 +163,7 @@ def _find_registration(customer: Customer) -> Handover:
     )
 
 
-def _new_application(customer: Customer) -> Handover:
+def _new_application(customer: Customer) -> Handover:  # procedure, 3.2; use-scim-to-provision-users-and-groups
     return Handover(
         "Enterprise applications > New application > Create your own application",
         (
@@ -168,7 +176,7 @@ def _new_application(customer: Customer) -> Handover:
     )
 
 
-def _assign(customer: Customer) -> Handover:
+def _assign(customer: Customer) -> Handover:  # procedure, 3.3; nested groups: how-provisioning-works
     named = tuple(("User", who) for who in customer.settings.assign)
     return Handover(
         f"{_APP} > Users and groups > Add user/group",
@@ -183,30 +191,32 @@ def _assign(customer: Customer) -> Handover:
     )
 
 
-def _get_started(_customer: Customer) -> Handover:
+def _get_started(_customer: Customer) -> Handover:  # New configuration: use-scim-...; Get started: procedure, 3.4
     return Handover(
         f"{_APP} > Provisioning",
-        ("Choose Get started (or New configuration, or Connect your application).", "Set Provisioning Mode to Automatic."),
+        ("Choose New configuration (once Get started, then the Provisioning Mode Automatic).",),
     )
 
 
-def _enter_url(customer: Customer) -> Handover:
+def _enter_url(customer: Customer) -> Handover:  # use-scim-...; procedure, 3.5
     return Handover(
-        f"{_APP} > Provisioning > Admin Credentials",
-        ("Leave the authentication method at bearer token.", "Paste the tenant URL whole, with what follows the question mark."),
+        f"{_APP} > Provisioning > New configuration (once Admin Credentials)",
+        ("Where there is a choice, take bearer token.", "Paste the tenant URL whole, with what follows the question mark."),
         (("Tenant URL", tenant_url(customer.endpoint_url)),),
     )
 
 
-def _enter_token(customer: Customer) -> Handover:
+def _enter_token(
+    customer: Customer,
+) -> Handover:  # use-scim-...; procedure, 3.6; accidental-deletions; define-conditional-rules-...
     return Handover(
-        f"{_APP} > Provisioning > Admin Credentials, then Settings",
+        f"{_APP} > Provisioning > New configuration (once Admin Credentials), then Overview > Properties (once Settings)",
         (
             "Paste the token, which comes to you by another, safe channel, as Secret Token.",
             "Choose Test Connection. It has to succeed.",
-            "Choose Save.",
-            "Under Settings tick Prevent accidental deletion and enter the threshold.",
-            "Under Settings set Scope to Sync only assigned users and groups. Save.",
+            "Choose Create (once Save).",
+            "Among the properties, turn the prevention of accidental deletions on, and enter the threshold and a mail address.",
+            "Where a scope is shown, it is Sync only assigned users and groups. Apply or save.",
         ),
         (
             ("Secret Token", "the token, sent apart from this sheet"),
@@ -216,7 +226,7 @@ def _enter_token(customer: Customer) -> Handover:
     )
 
 
-def _create_off(_customer: Customer) -> Handover:
+def _create_off(_customer: Customer) -> Handover:  # procedure, 3.7; customize-application-attributes
     return Handover(
         _MAPPING,
         ("Under Target Object Actions untick Create. Leave Update and Delete ticked.",),
@@ -224,7 +234,7 @@ def _create_off(_customer: Customer) -> Handover:
     )
 
 
-def _external_id_row(_customer: Customer) -> Handover:
+def _external_id_row(_customer: Customer) -> Handover:  # procedure, 3.8
     return Handover(
         f"{_MAPPING} > Attribute Mappings",
         ("Find the line with these two attributes and choose Edit.",),
@@ -232,7 +242,7 @@ def _external_id_row(_customer: Customer) -> Handover:
     )
 
 
-def _object_id(_customer: Customer) -> Handover:
+def _object_id(_customer: Customer) -> Handover:  # procedure, 3.9
     return Handover(
         "Edit Attribute, of the line externalId",
         ("Change the source attribute. Leave everything else. Choose OK.",),
@@ -240,7 +250,7 @@ def _object_id(_customer: Customer) -> Handover:
     )
 
 
-def _work_email_row(_customer: Customer) -> Handover:
+def _work_email_row(_customer: Customer) -> Handover:  # procedure, 3.10
     return Handover(
         f"{_MAPPING} > Attribute Mappings",
         ("Find the line with these two attributes and choose Edit.",),
@@ -248,7 +258,7 @@ def _work_email_row(_customer: Customer) -> Handover:
     )
 
 
-def _match(_customer: Customer) -> Handover:
+def _match(_customer: Customer) -> Handover:  # procedure, 3.11; customize-application-attributes
     return Handover(
         "Edit Attribute, of the line of the work email",
         ("Set both and choose OK. userName keeps matching precedence 1.",),
@@ -256,7 +266,7 @@ def _match(_customer: Customer) -> Handover:
     )
 
 
-def _save_mappings(_customer: Customer) -> Handover:
+def _save_mappings(_customer: Customer) -> Handover:  # procedure, 3.12
     return Handover(
         _MAPPING,
         (
@@ -271,18 +281,18 @@ def _save_mappings(_customer: Customer) -> Handover:
     )
 
 
-def _back(_customer: Customer) -> Handover:
+def _back(_customer: Customer) -> Handover:  # procedure, 3.13
     return Handover(_MAPPING, ("Close with X, in the upper right corner. You are back at Provisioning.",))
 
 
-def _open_on_demand(_customer: Customer) -> Handover:
+def _open_on_demand(_customer: Customer) -> Handover:  # procedure, 4.1; provision-on-demand
     return Handover(
         f"{_APP} > Manage > Provisioning",
         ("Do not start provisioning yet.", "Open Provision on demand."),
     )
 
 
-def _test(customer: Customer) -> Handover:
+def _test(customer: Customer) -> Handover:  # procedure, 4.2; provision-on-demand
     return Handover(
         f"{_APP} > Provisioning > Provision on demand",
         (
@@ -294,7 +304,7 @@ def _test(customer: Customer) -> Handover:
     )
 
 
-def _turn_on(customer: Customer) -> Handover:
+def _turn_on(customer: Customer) -> Handover:  # Start provisioning: use-scim-...; Provisioning Status: procedure, 4.3
     return Handover(
         f"{_APP} > Provisioning > Overview",
         (
@@ -343,8 +353,10 @@ def _handed_over(step: Step, tells: Callable[[Customer], Handover], shows: Calla
             yield Finding(seen.words)
         is_confirmed = OTHER_SIDE_CONFIRMED in settings.accept and step.number != "4.2"  # that a user was updated has to be seen
         if is_confirmed and not seen.is_proof:
-            yield Finding(f"Confirmed by the administrator, as the settings say ({OTHER_SIDE_CONFIRMED}); not verified.")
+            yield Finding(f"Confirmed by the administrator ({OTHER_SIDE_CONFIRMED}); not verified.")
         remedy = f"Send handover.html to the administrator of {settings.entra_tenant}; run again when it is done"
+        if step.number == "4.3":
+            remedy += f". Has it fewer people, take the administrator's word{_TAKE_WORD}"
         state: State = "seen" if seen.is_proof else "confirmed" if is_confirmed else "open"
         yield replace(tells(Customer(connection, endpoint_url, cloud, settings)), state=state, remedy=remedy)
 

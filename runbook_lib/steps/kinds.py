@@ -30,7 +30,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One documented step. `saved_by` is the step that writes what a stage step shows."""
+    """One documented step. `saved_by` is the step that writes what a stage step shows.
+
+    `takes_back` is the step whose object an undo looks for, where a service may not show it yet; elsewhere empty.
+    """
 
     number: str
     kind: Kind
@@ -39,6 +42,7 @@ class Step:
     touches: tuple[Fact[Any], ...]
     saved_by: str
     documented: Function | None = None
+    takes_back: str = ""
 
     @property
     def title(self) -> str:

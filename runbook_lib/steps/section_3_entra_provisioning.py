@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Finding, Hazard, Table, lost
 from runbook_lib.claim import read_marker
+from runbook_lib.clients import batches
 from runbook_lib.clients import microsoft_graph as graph
 from runbook_lib.clients.auth0_management import delete_scim_token
 from runbook_lib.errors import StepBlocked, StepWaits
@@ -170,15 +171,33 @@ def assign_users_and_groups(
     diffs = tuple(Diff("assignments", entry.principal_name, "", entry.principal_type) for entry in missing)
     if missing and principal is None:
         raise StepWaits("3.2", "The enterprise application", diffs)
-    for start in range(0, len(missing), graph.BATCH_LIMIT):
-        part = missing[start : start + graph.BATCH_LIMIT]
+    for start in range(0, len(missing), batches.LIMIT):
+        part = missing[start : start + batches.LIMIT]
+        attempts = [f"Assigning {entry.principal_name}" for entry in part]
         request = graph.assign(principal.id, tuple(entry.principal_id for entry in part), _role(principal)) if principal else None
         undo = {
             "kind": "assignments",
             "service_principal": principal.id if principal else "",
             "principals": [entry.principal_id for entry in part],
         }
-        yield Change("assignments", diffs[start : start + graph.BATCH_LIMIT], request, receive=graph.batch_received, undo=undo)
+        yield Change(
+            "assignments",
+            diffs[start : start + batches.LIMIT],
+            request,
+            receive=batches.receiver(attempts),
+            evidence=_refused(attempts),
+            undo=undo,
+        )
+
+
+def _refused(attempts: Sequence[str]) -> Callable[[Response], tuple[Table, ...]]:
+    """Return what shows the people whom Graph refused to assign, and its words; nothing when all are."""
+
+    def tables(answer: Response) -> tuple[Table, ...]:
+        rows = batches.refusals(answer, attempts)
+        return (Table("What Graph refused", ("attempted", "what came back", "what to do now"), rows),) if rows else ()
+
+    return tables
 
 
 def _role(principal: ServicePrincipal) -> str:

@@ -89,7 +89,7 @@ def provision_on_demand(
     def is_another(after: tuple[Auth0User, ...]) -> tuple[str, ...]:
         return () if {entry.user_id for entry in after} == {profile.user_id} else ("the user's id in Auth0",)
 
-    yield Change(diff.on, (diff,), request, receive=judge, evidence=_told, confirm=is_another, undo={"kind": "on-demand"})
+    yield Change(diff.on, (diff,), request, receive=judge, evidence=told, confirm=is_another, undo={"kind": "on-demand"})
 
 
 def _fit_for_testing(
@@ -131,7 +131,7 @@ def fit_in_entra(
     return user
 
 
-def _told(answer: Response) -> tuple[Table, ...]:
+def told(answer: Response) -> tuple[Table, ...]:
     """Return what Entra says it did, step by step, for success and failure alike."""
     steps = parse_verdict(answer.body).steps
     return (Table("What Entra did, step by step", ("step", "status", "details"), steps),) if steps else ()

@@ -14,28 +14,19 @@ from typing import Any
 
 import anywidget
 import traitlets
-from jinja2 import Environment, PackageLoader, select_autoescape
-from markupsafe import Markup
 
 from runbook_lib.kernel import ticket_for
 from runbook_lib.secret import Secret, scrubber
-from runbook_lib.visible import visible
+from runbook_lib.templating import template
 
 Fields = Mapping[str, str]
 _HERE = Path(__file__).parent
-_TEMPLATES = Environment(
-    loader=PackageLoader("runbook_lib", "templates/page"),
-    autoescape=select_autoescape(default=True),
-    trim_blocks=True,
-    lstrip_blocks=True,
-    finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-)
 log = logging.getLogger("runbook_lib.page")
 
 
-def drawn(template: str, **values: Any) -> str:
+def drawn(piece: str, **values: Any) -> str:
     """Return a template of `templates/page` as HTML, every value escaped, hidden characters shown, no secret in it."""
-    return scrubber.scrub(_TEMPLATES.get_template(f"{template}.html.j2").render(**values))
+    return scrubber.scrub(template(f"page/{piece}.html.j2").render(**values))
 
 
 class Surface(anywidget.AnyWidget):
@@ -51,9 +42,9 @@ class Surface(anywidget.AnyWidget):
         self._on_event = on_event
         self.on_msg(self._heard)
 
-    def show(self, template: str, **values: Any) -> None:
+    def show(self, piece: str, **values: Any) -> None:
         """Show a template of `templates/page`, see `drawn`."""
-        self.html = drawn(template, **values)
+        self.html = drawn(piece, **values)
 
     def close(self) -> None:
         """Take this piece from the page and let go of all that the kernel keeps for it."""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import click
 import psutil
 
+from tests.benchmarks import fleets
 from tests.benchmarks.assignments import assignments
 from tests.benchmarks.measuring import Bench, Measured
 
@@ -33,9 +34,23 @@ RATIOS = (
 @click.option("--speed/--no-speed", default=True, show_default=True)
 @click.option("--memory/--no-memory", default=True, show_default=True)
 @click.option("--many", default=0, show_default=True, help="Also compare the parent's memory at 300 and at so many tenants.")
-@click.option("--assign", default=0, show_default=True, help="Also assign so many people on one tenant.")
+@click.option("--faulty", default=0, help="Also carry out so many tenants in bad weather, three of them bad.")
+@click.option("--paced", default=0, help="Also plan so many tenants under a limit of 2 requests a second.")
+@click.option(
+    "--assign", "counts", type=int, multiple=True, help="Also assign so many people on one tenant; again: one after another."
+)
 def main(
-    rounds: int, tenants: int, jobs: int, delays: tuple[str, ...], *, speed: bool, memory: bool, many: int, assign: int
+    rounds: int,
+    tenants: int,
+    jobs: int,
+    delays: tuple[str, ...],
+    *,
+    speed: bool,
+    memory: bool,
+    many: int,
+    counts: tuple[int, ...],
+    faulty: int,
+    paced: int,
 ) -> None:
     """Measure, and print the results as Markdown."""
     load = psutil.getloadavg()[0]
@@ -57,8 +72,12 @@ def main(
             with Bench.opened(count) as bench:
                 grown = bench.measured("ours", count, jobs, with_memory=True)
                 _say(f"| parent at {count} tenants | {grown.parent_mb:.0f} MB at its highest, {grown.wall_s:.0f} s |\n")
-    if assign:
-        assignments(assign, _say)
+    if counts:
+        assignments(counts, _say)
+    if faulty:
+        _say(f"\n{fleets.faulty(faulty, jobs)}\n")
+    if paced:
+        _say(f"\n{fleets.paced(paced)}\n")
 
 
 def _speed(bench: Bench, delay_ms: int, names: tuple[str, ...], rounds: int, tenants: int, jobs: int) -> None:

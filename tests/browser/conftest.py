@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -105,11 +106,20 @@ class Guide:
                 return text
         raise AssertionError("the notebook was not saved")
 
-    def picture(self, name: str) -> None:
-        """Keep what is seen, where pictures are asked for."""
+    def left(self) -> dict[Path, str]:
+        """What is on disk, by file; those that JupyterLab renames while it saves are found by their lasting name."""
+        found = {}
+        for path in self.lab.folder.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file() and not path.name.startswith(".~"):
+                    found[path] = path.read_text(errors="replace")
+        return found
+
+    def picture(self, name: str, of: Locator | None = None) -> None:
+        """Keep what is seen, or a piece of it, where pictures are asked for."""
         self.page.wait_for_timeout(300)
         PICTURES.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=str(PICTURES / f"{name}.png"))
+        (of or self.page).screenshot(path=str(PICTURES / f"{name}.png"))
 
 
 def _control(lab: Lab, method: str, path: str, body: Any = None) -> Any:
@@ -184,14 +194,16 @@ if GuidedSession._latest is not None:
     GuidedSession._latest.close()
 """
 # Counts what a person does on a page: clicks, and the fields that are typed into (not those that are chosen). Keeps what
-# JupyterLab sends to be saved, as it was before the server cleaned it.
+# JupyterLab sends to be saved, as it was before the server cleaned it. Has the folder of the page listed again where the server
+# answers 404, as it does when a test clears the folder in the same moment: a dialog about that would stand before everything.
 COUNTING = """
 window.did = {clicks: 0, typed: []};
 window.saved = [];
 const plainly = window.fetch;
 window.fetch = async (request, options) => {
   if (request.method === 'PUT' && request.url.includes('/api/contents/')) window.saved.push(await request.clone().text());
-  return plainly(request, options);
+  const answer = await plainly(request, options);
+  return answer.status === 404 && /\\/api\\/contents\\?/.test(request.url) ? plainly(request.url, options) : answer;
 };
 addEventListener('click', (event) => { if (event.isTrusted && event.detail) window.did.clicks += 1; }, true);
 addEventListener('input', ({target}) => {

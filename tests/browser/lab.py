@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -22,9 +23,11 @@ CHROMIUM_FLAGS = (
 ).split()
 
 
+@functools.cache
 def chromium() -> str | None:
-    """Return the path of the machine's Chromium, or None."""
-    return shutil.which("chromium") or shutil.which("chromium-browser")
+    """Return the path of the machine's Chromium, or None. Ubuntu's `chromium-browser` is a stub that needs snap to start."""
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser")))
+    return next((path for path in found if subprocess.run([path, "--version"], capture_output=True).returncode == 0), None)
 
 
 @dataclass

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import expect
 
+from runbook_lib.batch.tenants_file import read_tenants
+from runbook_lib.guided.handover import with_hand_over
 from runbook_lib.session import Session
 from runbook_lib.settings import RunMode, TenantSettings
 from tests.browser.conftest import settings_of
@@ -77,9 +80,9 @@ def test_hand_over_from_sheet_and_token_to_verification(guide, control, tmp_path
     saved = guide.save()  # while it is on the screen
     assert token not in saved
     secret = token.partition(".")[2]
-    files = [path for path in guide.lab.folder.rglob("*") if path.is_file()]
+    files = guide.left()
     assert {path.name for path in files} >= {"handover.html", "handover.md", "report.html", "journal.jsonl"}
-    assert [path.name for path in files if secret in path.read_text(errors="replace")] == []
+    assert [path.name for path, text in files.items() if secret in text] == []
 
     shown.get_by_role("button", name="Hide").click()
     assert secret not in guide.page.content()
@@ -98,6 +101,107 @@ def test_hand_over_from_sheet_and_token_to_verification(guide, control, tmp_path
     expect(guide.state("2.2")).to_contain_text("Already right")
     assert {guide.states()[number] for number in ("3.6", "3.9", "3.11")} == {"Checked"}
     assert guide.states()["3.7"] == "Handed over"  # leaves no trace
+
+
+def given_by_its_owner(guide, control):
+    """Make the settings of sections 1 and 2 as the owner of the Auth0 side would, and return endpoint, client id and token."""
+    settings = with_hand_over(read_tenants(Path(guide.lab.ready["tenants_file"])))[-1]
+    session = Session(settings, mode=RunMode.APPLY, out=guide.lab.folder.parent / "owner" / "fresh")
+    for step in session.steps:
+        session.do(step.number)
+    _, token = session.make_token()
+    session.finish()
+    connection = next(c for c in control("GET", "/state")["auth0"]["connections"].values() if c["name"] == "fresh-azure-ad")
+    endpoint = f"https://{settings.auth0_domain}/scim/v2/connections/{connection['id']}/"
+    return endpoint, connection["options"]["client_id"], token.reveal()
+
+
+def nobody_signs_in_to_auth0(guide):
+    practise(guide)
+    guide.page.get_by_label("Nobody: its owner does the Auth0 part").check()
+
+
+def sign_in_to_entra(guide, row):
+    guide.page.get_by_role("button", name="Go on with Entra").click()
+    guide.page.get_by_label("Client secret of an app registration").check()
+    expect(guide.page.get_by_label("Nobody: the customer's administrator")).to_have_count(0)  # one side has to be ours
+    guide.page.get_by_role("textbox", name="Entra tenant").fill(row["entra_tenant"])
+    guide.page.get_by_label("Application (client) id").fill(row["entra_client_id"])
+    guide.page.get_by_label("Client secret", exact=True).fill(row["entra_client_secret"])
+    guide.page.get_by_role("button", name="Sign in to Entra").click()
+    expect(guide.start_card).to_contain_text("Sign in to Entra differently")
+
+
+def test_the_mirror_from_what_was_sent_to_provisioning_turned_on(guide, control):
+    row = settings_of(guide.lab, "fresh")
+    endpoint, client_id, token = given_by_its_owner(guide, control)
+    nobody_signs_in_to_auth0(guide)
+    go_on = guide.page.get_by_role("button", name="Go on with Entra")
+    guide.start_card.get_by_label("SCIM endpoint URL").fill(f"{endpoint}Users")
+    expect(guide.start_card).to_contain_text("This is not of the form")
+    guide.start_card.get_by_label("SCIM endpoint URL").fill(endpoint)
+    expect(guide.start_card.get_by_label("Auth0 domain")).to_have_value(row["auth0_domain"])  # found, not typed
+    expect(guide.start_card.get_by_role("textbox", name="Connection", exact=True)).to_have_value(re.compile("con_"))
+    go_on.click()  # the browser keeps the form: client id and token are missing
+    expect(guide.start_card.get_by_text("Microsoft Entra", exact=True)).to_have_count(0)
+    guide.start_card.get_by_label("Client id of the connection").fill(client_id)
+    guide.start_card.get_by_label("SCIM token").fill(token)
+    assert complaints(guide) == []
+    sign_in_to_entra(guide, row)
+    expect(guide.start_card).to_contain_text("Acme sign-in (fresh)")
+    guide.start_card.get_by_label("Test user").fill("adele")
+    guide.start_card.get_by_label("Adele Vance").check()
+    expect(guide.start_card).to_contain_text("ask the owner of the Auth0 side")
+    typed = guide.page.evaluate("window.did.typed")
+    assert len(typed) == 7
+    before = len(writes(control))
+    guide.page.get_by_role("button", name="Plan all steps").click()
+    expect(guide.state("3.2")).to_contain_text("To do")
+    expect(guide.state("1.2")).to_contain_text("Handed over")
+    expect(guide.card("2.2")).to_contain_text("Given by the owner of the Auth0 side: the token")
+    assert len(writes(control)) == before
+
+    for number in ("3.2", "3.3", "3.4", "3.6", "3.12", "4.2"):
+        guide.apply(number)
+    expect(guide.card("4.2").get_by_role("group", name="What Entra did, step by step")).to_contain_text("EntryExportUpdate")
+    expect(guide.state("4.3")).to_contain_text("Handed over")
+    take = guide.card("4.3").get_by_role("button", name="Take their word for it")
+    take.click()
+    expect(guide.state("4.3")).to_contain_text("Handed over")  # the box was not ticked
+    guide.card("4.3").get_by_label("The owner of the Auth0 side has told me").check()
+    assert complaints(guide) == []
+    take.click()
+    guide.apply("4.3")
+    expect(guide.state("1.2")).to_contain_text("Note")
+    _the_token_is_nowhere(guide, token)
+
+
+def _the_token_is_nowhere(guide, token):
+    secret = token.partition(".")[2]
+    guide.save()
+    assert [path.name for path, text in guide.left().items() if secret in text] == []
+    assert secret not in guide.page.content()
+
+
+def test_the_mirror_before_anything_was_sent_makes_the_sheet_for_the_owner(guide, control):
+    row = settings_of(guide.lab, "fresh")
+    nobody_signs_in_to_auth0(guide)
+    guide.start_card.get_by_label("Auth0 domain").fill(row["auth0_domain"])
+    guide.page.get_by_role("button", name="Go on with Entra").click()
+    expect(guide.start_card.get_by_role("alert")).to_contain_text("column auth0_connection")
+    guide.start_card.get_by_role("textbox", name="Connection", exact=True).fill("fresh-azure-ad")
+    sign_in_to_entra(guide, row)
+    guide.start_card.get_by_label("Test user").fill(row["test_user"])
+    guide.page.get_by_role("button", name="Plan all steps").click()
+    expect(guide.state("1.2")).to_contain_text("Handed over")
+    expect(guide.card("3.2")).to_contain_text("Waits for what the owner of the Auth0 side sends back")
+    assert writes(control) == []
+    summary = guide.page.locator("#scim-summary")
+    summary.get_by_role("button", name="Write the report").click()
+    expect(summary).to_contain_text("report.html")
+    [sheet] = guide.lab.folder.rglob("handover.md")
+    assert "1.4" in sheet.read_text()
+    assert "fresh-azure-ad" in sheet.read_text()
 
 
 def test_the_sheet_is_readable_on_paper_and_on_a_small_screen(guide):

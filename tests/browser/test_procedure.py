@@ -193,6 +193,12 @@ def test_a_bug_is_one_line_with_a_reference_and_its_details_are_in_the_log(guide
 def test_pictures_for_the_readme(guide, request):
     if not request.config.getoption("--pictures"):
         pytest.skip("pictures are written with --pictures")
+    guide.page.get_by_label("Demo tenant").select_option("hand-over")
+    expect(guide.state("4.3")).to_contain_text("Handed over")
+    guide.rail.get_by_role("link", name="3.6").click()
+    guide.picture("handover", of=guide.card("3.6"))
+    guide.demo("fresh")
+    expect(guide.state("4.3")).to_contain_text("To do")
     guide.page.get_by_role("link", name="Back to the start").click()
     guide.picture("start")
     guide.rail.get_by_role("link", name="1.2").click()

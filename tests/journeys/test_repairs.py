@@ -37,6 +37,13 @@ def test_an_application_whose_answer_was_lost_is_waited_for_not_made_again(tenan
     assert (run.status, sum("/instantiate" in write for write in run.writes())) == ("done", 1)
 
 
+@pytest.mark.parametrize("kind", ["reset", "drop_after"])
+def test_a_claim_whose_answer_was_lost_is_this_runs_own_and_no_other_runs(kind, tenant, carry_out, control):
+    path = "/v1.0/servicePrincipals/*"
+    control("POST", "/faults", [{"service": "graph", "method": "PATCH", "path": path, "nth": 1, "kind": kind}])
+    assert carry_out(tenant("fresh")).status == "done"
+
+
 def test_a_run_that_stopped_before_saving_leaves_no_second_token(sandbox, tenant, carry_out, tmp_path):
     session = Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "run-x" / "fresh")
     for step in STEPS[:9]:

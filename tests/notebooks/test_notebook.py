@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from runbook_lib.steps import STEPS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -46,11 +49,36 @@ def test_nbval_finds_the_committed_outputs_again(page):
     assert run.returncode == 0, run.stdout[-4000:]
 
 
+def outputs(page):
+    return [output for cell in json.loads(page.read_text())["cells"] for output in cell.get("outputs", [])]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_committed_page_is_complete_without_widgets(page):
+    every = outputs(page)
+    assert [output for output in every if output["output_type"] == "error"] == []
+    assert not [kind for output in every for kind in output.get("data", {}) if "jupyter.widget" in kind]
+    assert "open this page in JupyterLab" not in page.read_text()
+    assert "widgets" not in json.loads(page.read_text())["metadata"]
+    if page.stem == "inbound_scim":
+        shown = ["".join(output["data"]["text/html"]) for output in every if "data" in output]
+        assert [step.number for step in STEPS if not any(f"</strong> {step.number} " in html for html in shown)] == []
+        assert sum("<table" in html for html in shown) >= 15  # what was there, what is wanted, what was found
+
+
+def test_the_pictures_of_the_readme_are_there_and_small():
+    named = re.findall(r"\(docs/pictures/([a-z]+\.png)\)", (ROOT / "README.md").read_text())
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "docs" / "pictures").iterdir()}
+    assert sorted(named) == sorted(sizes)
+    assert {name: size for name, size in sizes.items() if size > 200_000} == {}
+
+
 def test_run_applies_headless_and_leaves_no_secret(sandbox, tmp_path):
     result = command_line("run", sandbox.ready["tenants_file"], "--mode", "apply", "--only", "fresh", "--out", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     [run_folder] = (tmp_path / "out").iterdir()
     folder = run_folder / "fresh"
+    assert not [kind for output in outputs(folder / "inbound_scim.ipynb") for kind in output.get("data", {}) if "widget" in kind]
     names = {path.name for path in folder.iterdir()}
     assert {"inbound_scim.ipynb", "results.json", "journal.jsonl", "report.html"} <= names
     assert {"summary.json", "summary.csv", "summary.html"} <= {path.name for path in run_folder.iterdir()}

@@ -80,6 +80,8 @@ class _Places(cst.CSTVisitor):
     def on_visit(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.Annotation | cst.Decorator | cst.Import | cst.ImportFrom | cst.FormattedString):
             return False
+        if isinstance(node, cst.Subscript) and isinstance(node.value, cst.Name) and node.value.value == "Literal":
+            return False  # a type
         is_text = isinstance(node, cst.SimpleString) and (" " in node.value or "\\" in node.value)
         if not is_text and (self._depth or not self._only):
             line = self.get_metadata(PositionProvider, node).start.line

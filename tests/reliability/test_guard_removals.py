@@ -126,9 +126,9 @@ REMOVALS = (
     ),
     Removal(
         "leavers keep their access",
-        "steps/section_1_auth0_settings.py",
-        'row.scim == "active" and row.auth0 == "blocked"',
-        "True",
+        "mapping.py",
+        "return LEAVERS in mapping",
+        "return True",
         MERGE,
     ),
     Removal(

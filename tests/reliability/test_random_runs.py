@@ -8,11 +8,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from runbook_lib.claim import Marker
 from tests.reliability.laboratory import ALL_KINDS, Laboratory
 
 TRIES = 6  # runs without further faults until everything must be right; two are expected
 RUN_LENGTH = 100
 UNDO_LENGTH = 40
+INSTANTIATE = 26  # the request of a first run that makes the enterprise application
 
 
 def broken_runs(folder: Path, seed: int) -> tuple[Laboratory, random.Random, bool]:
@@ -68,6 +72,32 @@ def what_was_there(laboratory: Laboratory) -> object:
     configurations = {key: without(p.configuration, "updated_on") for key, p in auth0.provisioning.items()}
     assigned = sorted((a["principalId"], a["resourceId"]) for a in entra.assignments)
     return copy.deepcopy((auth0.connections, configurations, tokens, entra.applications, principals, schemas, assigned))
+
+
+@pytest.mark.parametrize("edit", ["", "renamed", "marked", "older"])
+def test_undo_finds_the_application_whose_answer_was_lost_and_no_other(tmp_path, edit):
+    laboratory = Laboratory(tmp_path)
+    before = what_was_there(laboratory)
+    laboratory.break_at(INSTANTIATE, "kill_after")
+    assert laboratory.run().writes[-1].endswith("/instantiate")
+    made = laboratory.applications()[0]
+    application = next(a for a in laboratory.entra.applications.values() if a["appId"] == made["appId"])
+    if edit == "renamed":
+        made["displayName"] = "Somebody's own"
+    if edit == "marked":
+        made["notes"] = str(Marker("con_another"))
+    if edit == "older":
+        application["createdDateTime"] = "2026-01-05T08:58:00Z"
+    undone = laboratory.undo(1)
+    if edit:
+        assert made["id"] in laboratory.entra.service_principals
+        assert not [write for write in undone.writes if write.startswith("DELETE /v1.0")]
+    else:
+        assert what_was_there(laboratory) == before
+    waited_s, again = laboratory.elapsed_s, laboratory.undo(1)
+    assert (again.status, again.writes) == ("unchanged", [])
+    if not edit:
+        assert laboratory.elapsed_s == waited_s, "looked for what the first undo had deleted"
 
 
 def without(document: dict[str, Any], key: str) -> dict[str, Any]:

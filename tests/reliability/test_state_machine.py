@@ -96,7 +96,8 @@ class Customer(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(["x_theirs", "app_domain", "icon_url"]), value=st.one_of(st.none(), st.text(max_size=5)))
     def somebody_edits_an_option(self, key, value):
-        self.lab.connection["options"][key] = value
+        connection, *_ = self.lab.before
+        self.lab.connection["options"][key] = connection["options"][key] = value
         self.foreign = self.options()
 
     @rule()

@@ -216,3 +216,11 @@ def test_a_batch_item_names_the_batch_it_came_in_and_meets_faults_of_its_own(
         (envelope["n"], "/v1.0/organization", 200),
         (envelope["n"], "/v1.0/organization", 429),
     ]
+
+
+def test_a_fault_with_a_share_strikes_so_many_of_all_requests(simulation: Simulation, http: requests.Session) -> None:
+    fault(simulation, service="auth0", kind="429", share=0.25, retry_after_s=1.5)
+    answers = [http.get(f"{AUTH0}/api/v2/connections") for _ in range(400)]
+    struck = [answer for answer in answers if answer.status_code == 429]
+    assert 70 < len(struck) < 130
+    assert {answer.headers["Retry-After"] for answer in struck} == {"1.5"}

@@ -169,8 +169,8 @@ def _paged(call: Call, key: str, found: list[Document], default_size: int) -> An
     part = found[page * size : (page + 1) * size]
     if call.argument("include_totals") == "true":
         counts = {"total": len(found), "start": page * size, "limit": size}
-        return Answer(200, {**counts, **({"length": len(part)} if key in ("users", "logs") else {}), key: part})
-    return Answer(200, part)
+        return Answer(200, {**counts, **({"length": len(part)} if key in ("users", "logs") else {}), key: copy.deepcopy(part)})
+    return Answer(200, copy.deepcopy(part))
 
 
 @needs("GET", "/api/v2/connections/{id}", "read:connections", query=("fields", "include_fields"))
@@ -420,10 +420,11 @@ def list_users(world: World, call: Call) -> Answer:
     if not _QUERY.fullmatch(query):
         return error(400, 'The sandbox knows field:"value", AND, and (… OR …) in a query', "invalid_query_string")
     found = list(world.auth0.users.values())
-    for group in _GROUP.findall(query):
-        terms = [(path, value.replace('\\"', '"').replace("\\\\", "\\").lower()) for path, value in _TERM.findall(group)]
-        found = [user for user in found if any(value in _values(user, path.split(".")) for path, value in terms)]
-    return _paged(call, "users", copy.deepcopy(found), 50)
+    for wanted in sorted(
+        map(_wanted, _GROUP.findall(query)), key=lambda wanted: ("email",) not in wanted
+    ):  # few have one address
+        found = [user for user in found if any(not wanted[path].isdisjoint(_values(user, path)) for path in wanted)]
+    return _paged(call, "users", found, 50)
 
 
 _ONE = r'[\w.]+:"(?:[^"\\]|\\.)*"'
@@ -432,7 +433,15 @@ _QUERY = re.compile(rf"(?:(?:{_GROUP.pattern})(?: AND (?:{_GROUP.pattern}))*)?")
 _TERM = re.compile(r'([\w.]+):"((?:[^"\\]|\\.)*)"')
 
 
-def _values(value: Any, path: list[str]) -> list[str]:
+def _wanted(group: str) -> dict[tuple[str, ...], set[str]]:
+    """Return the values that one of a query's groups asks for, by path."""
+    found: dict[tuple[str, ...], set[str]] = {}
+    for path, value in _TERM.findall(group):
+        found.setdefault(tuple(path.split(".")), set()).add(value.replace('\\"', '"').replace("\\\\", "\\").lower())
+    return found
+
+
+def _values(value: Any, path: tuple[str, ...]) -> list[str]:
     if isinstance(value, list):
         return [text for item in value for text in _values(item, path)]
     if not path:

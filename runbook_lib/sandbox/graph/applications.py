@@ -274,8 +274,7 @@ def post_assignment(world: World, call: Call, tenant: EntraTenant) -> Answer:
     roles = {role["id"] for role in resource["appRoles"] if role["isEnabled"]}
     if wanted["appRoleId"] not in (roles if resource["appRoles"] else {ZERO}):
         raise bad("Permission being assigned was not found on application.")
-    same = {"principalId": principal["id"], "resourceId": resource["id"], "appRoleId": wanted["appRoleId"]}
-    if any(all(assignment[key] == value for key, value in same.items()) for assignment in tenant.assignments):
+    if (principal["id"], resource["id"], wanted["appRoleId"]) in tenant.grants.of(tenant.assignments):
         raise bad("Permission being assigned already exists on the object")
     made = new_assignment(world, kind, principal, resource, wanted["appRoleId"])
     tenant.assignments.append(made)

@@ -47,6 +47,8 @@ def matching(kind: Kind, text: str | None) -> Test:
     if text is None:
         return lambda _: True
     either = [[_clause(kind, part) for part in _split(branch, "and")] for branch in _split(text, "or")]
+    if len(either) == 1 == len(either[0]):
+        return either[0][0]  # as most are: asked of ten thousand users, each call counts
     return lambda document: any(all(test(document) for test in branch) for branch in either)
 
 
@@ -67,7 +69,8 @@ def _clause(kind: Kind, text: str) -> Test:
         if len(wanted) > LONGEST_IN:
             words = "Too many child clauses specified in search filter expression containing 'OR' operators"
             raise bad(f"{words}: {len(wanted)}. Max allowed: {LONGEST_IN}.", _UNSUPPORTED)
-        return lambda document: _folded(kind, path, _value(document, path)) in wanted
+        among = frozenset(wanted)
+        return lambda document: _folded(kind, path, _value(document, path)) in among
     if re.match(r"^(not\b|endswith\(|\(|.*/(any|all)\()", text):
         raise not_simulated(f"the filter {text}")
     raise bad("Invalid filter clause", "BadRequest")
@@ -109,6 +112,8 @@ def _literal(kind: Kind, path: str, text: str) -> Any:
 
 
 def _value(document: Document, path: str) -> Any:
+    if "/" not in path:
+        return document.get(path)
     value: Any = document
     for name in path.split("/"):
         value = value.get(name) if isinstance(value, dict) else None
