@@ -131,7 +131,9 @@ class SignInSession(Session):
     def _once_whole(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         attempted = f"{method.upper()} {url.partition('?')[0]}"
         with _quietly(attempted), _hung_up_after(TOTAL_TIMEOUT_S):
-            answer = super().request(method, url, **kwargs)
+            answer = super().request(method, url, **{**kwargs, "stream": True})
+            with answer:  # msal takes it whole: it is read here, and never more than the limit
+                answer._content = _content(answer)
         if answer.status_code in _TRY_AGAIN:
             raise api_error(attempted, answer.status_code, None, answer.headers)
         return answer
@@ -224,6 +226,16 @@ def _quietly(attempted: str) -> Iterator[None]:
         raise TransportError(attempted, str(over), ambiguous=True) from None
 
 
+@contextlib.contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Turn what is raised over an answer of another form than documented, as `null` is, into a `TransportError`."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as odd:
+        came_back = f"an answer of another form than documented ({type(odd).__name__}: {odd})"
+        raise TransportError(f"Reading {what}", scrubber.scrub(came_back), ambiguous=True) from odd
+
+
 class Deadline:
     """How long all work on one tenant may take. `clock` counts seconds."""
 
@@ -304,7 +316,7 @@ class Service:
             target = urlsplit(link)
             path = target.path[len(urlsplit(self.base_url).path) :]
             body = self.read(path, tuple(parse_qsl(target.query, keep_blank_values=True)))
-            yield from body.get("value", [])
+            yield from body["value"]
             link = body.get("@odata.nextLink")
 
     def _repeat(self, request: Request, again: Callable[[BaseException], bool], headers: Mapping[str, str]) -> Response:

@@ -21,6 +21,7 @@ from runbook_lib.models import (
 SERVICE = "auth0"
 PAGE_SIZE = "100"  # the most a list call gives at once
 _LOG_PAGES = 10  # 100 entries each; a log search ends at 1,000 (docs-v2, retrieve-log-events-using-mgmt-api)
+_SEARCH_PAGES = 10
 _EMAILS_A_SEARCH = 50  # keeps the address of the request below 4,000 characters as a rule
 
 
@@ -101,9 +102,16 @@ class Auth0Management:
             any_of = " OR ".join(f"email:{_quoted(email)}" for email in emails[start : start + _EMAILS_A_SEARCH])
             query = f"identities.connection:{_quoted(connection_name)} AND ({any_of})"
             fields = "user_id,email,blocked,identities"
-            body = self.service.read("/api/v2/users", (("q", query), ("per_page", "100"), ("fields", fields)))
-            found += [Auth0User.from_wire(entry) for entry in body]
+            found += self._users((("q", query), ("per_page", PAGE_SIZE), ("fields", fields)))
         return tuple(found)
+
+    def _users(self, query: tuple[tuple[str, str], ...]) -> Iterator[Auth0User]:
+        """Yield the users that a search finds, over all pages; one ends at 1,000 (Auth0 docs, view-search-results-by-page)."""
+        for page in range(_SEARCH_PAGES):
+            body = self.service.read("/api/v2/users", (*query, ("page", str(page))) if page else query)
+            yield from map(Auth0User.from_wire, body)
+            if len(body) < int(PAGE_SIZE):
+                return
 
     def users_by_email(self, email: str) -> tuple[Auth0User, ...]:
         """Return the users of that mail address, of every connection. Consistent at once, unlike the search."""

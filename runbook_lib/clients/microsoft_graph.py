@@ -61,7 +61,8 @@ class MicrosoftGraph:
         """Return every enterprise application of exactly that display name; names are not unique."""
         filtered = f"displayName eq '{literal(display_name)}'"
         body = self._read("/servicePrincipals", (("$filter", filtered), ("$select", _SP_FIELDS)))
-        return tuple(ServicePrincipal.from_wire(entry) for entry in body["value"])
+        # Over all pages: one may be empty and name another (Graph paging page), and what is not seen is made again.
+        return tuple(ServicePrincipal.from_wire(entry) for entry in self._all_pages(body))
 
     def assignments(self, service_principal_id: str) -> tuple[AppRoleAssignment, ...]:
         """Return everyone assigned to an enterprise application, over all pages."""
@@ -115,7 +116,7 @@ class MicrosoftGraph:
         return self.service.read(path, query)
 
     def _all_pages(self, body: Any) -> Iterator[Any]:
-        yield from body.get("value", [])
+        yield from body["value"]  # an answer without a list is no empty list
         yield from self.service.pages_from(body.get("@odata.nextLink"))
 
     def group_ids_of_user(self, user_id: str) -> frozenset[str]:
@@ -126,7 +127,7 @@ class MicrosoftGraph:
     def synchronization_jobs(self, service_principal_id: str) -> tuple[SynchronizationJob, ...]:
         """Return the provisioning jobs of an enterprise application."""
         body = self._read(f"{_sync(service_principal_id)}/jobs")
-        return tuple(SynchronizationJob.from_wire(entry) for entry in body["value"])
+        return tuple(SynchronizationJob.from_wire(entry) for entry in self._all_pages(body))
 
     def template_ids(self, service_principal_id: str) -> tuple[str, ...]:
         """Return the ids of the provisioning templates an enterprise application offers."""
@@ -139,7 +140,7 @@ class MicrosoftGraph:
 
     def synchronization_schema(self, service_principal_id: str, job_id: str) -> SynchronizationSchema:
         """Return the schema of a job, whole."""
-        return SynchronizationSchema(self._read(f"{_job(service_principal_id, job_id)}/schema"))
+        return SynchronizationSchema.from_wire(self._read(f"{_job(service_principal_id, job_id)}/schema"))
 
     def _optional(self, path: str, query: tuple[tuple[str, str], ...]) -> Any:
         try:
@@ -183,7 +184,7 @@ def batch_received(answer: Response) -> dict[str, str]:
 
     Raises the first `ApiError` of an item that neither settles by itself nor says that the thing exists already.
     """
-    for item in answer.body.get("responses", []):
+    for item in answer.body["responses"]:
         if item["status"] < 300:
             continue
         error = api_error(f"Item {item['id']} of the batch", item["status"], item.get("body"), item.get("headers") or {})
