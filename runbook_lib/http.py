@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import requests
 import urllib3
@@ -534,6 +534,13 @@ def _revealed(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_revealed(item) for item in value]
     return value
+
+
+def segment(text: str) -> str:
+    """Return an id as one segment of a path. Raises `ValueError` for one that would lead out of it, as `..` does."""
+    if text in ("", ".", ".."):
+        raise ValueError(f"{text!r} is no id")
+    return quote(text, safe="")
 
 
 def is_not_there_yet(error: RunbookError) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -79,6 +80,7 @@ class Stop:
 
 
 OUTPUTS = PROJECT / "outputs"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def new_run_folder(out: Path | None) -> Path:
@@ -163,12 +165,10 @@ class _Wave:
     def _run(self, tenant: TenantSettings, place: Path) -> TenantOutcome:
         try:
             return self.carry(tenant, place, lambda step: self.watcher.step(tenant.name, step))
-        except OSError as refused:
-            about = scrubber.scrub(
-                f"the files of this run cannot be written ({refused}). Make room, then run again with --resume"
-            )
-            return TenantOutcome(tenant.name, "failed", about, place)
         except Exception as defect:  # noqa: BLE001 - the next tenant has nothing to do with it
+            if isinstance(defect, OSError) and defect.errno in _NO_ROOM:
+                about = f"the files of this run cannot be written ({defect}). Make room, then run again with --resume"
+                return TenantOutcome(tenant.name, "failed", scrubber.scrub(about), place)
             _log.exception("%s: this is a defect of the runbook, please report it", tenant.name)
             about = scrubber.scrub(f"a defect of the runbook, please report it: {type(defect).__name__}: {defect}")
             return TenantOutcome(tenant.name, "failed", about, place)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from runbook_lib.errors import ApiError
-from runbook_lib.http import Request, Service
+from runbook_lib.http import Request, Service, segment
 from runbook_lib.models import (
     Auth0User,
     Connection,
@@ -147,7 +146,7 @@ class Auth0Management:
     def user(self, user_id: str) -> Auth0User | None:
         """Return one user, or None."""
         try:
-            return Auth0User.from_wire(self.service.read(f"/api/v2/users/{quote(user_id, safe='')}"))
+            return Auth0User.from_wire(self.service.read(f"/api/v2/users/{segment(user_id)}"))
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -197,7 +196,7 @@ def post_scim_token(connection_id: str, scopes: tuple[str, ...], lifetime_s: int
 
 def delete_scim_token(connection_id: str, token_id: str) -> Request:
     """Build the DELETE of a SCIM token."""
-    return Request(SERVICE, "DELETE", f"{_scim(connection_id)}/tokens/{quote(token_id, safe='')}")
+    return Request(SERVICE, "DELETE", f"{_scim(connection_id)}/tokens/{segment(token_id)}")
 
 
 def scim_endpoint_url(auth0_domain: str, connection_id: str) -> str:
@@ -206,7 +205,7 @@ def scim_endpoint_url(auth0_domain: str, connection_id: str) -> str:
 
 
 def _connection(connection_id: str) -> str:
-    return f"/api/v2/connections/{quote(connection_id, safe='')}"
+    return f"/api/v2/connections/{segment(connection_id)}"
 
 
 def _scim(connection_id: str) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from runbook_lib.errors import ApiError
-from runbook_lib.http import Request, Response, Service, api_error
+from runbook_lib.http import Request, Response, Service, api_error, segment
 from runbook_lib.models import (
     Application,
     AppRoleAssignment,
@@ -269,7 +269,7 @@ def delete_job(service_principal_id: str, job_id: str) -> Request:
 
 def unassign(service_principal_id: str, assignment_ids: Sequence[str]) -> Request:
     """Build the batch of DELETEs that takes up to 20 app role assignments away (serviceprincipal-delete-approleassignedto)."""
-    urls = [f"{_sp(service_principal_id)}/appRoleAssignedTo/{quote(entry, safe='')}" for entry in assignment_ids]
+    urls = [f"{_sp(service_principal_id)}/appRoleAssignedTo/{segment(entry)}" for entry in assignment_ids]
     items = [{"id": str(position), "method": "DELETE", "url": url} for position, url in enumerate(urls, start=1)]
     return Request(SERVICE, "POST", "/$batch", body={"requests": items})
 
@@ -298,4 +298,4 @@ def _sync(service_principal_id: str) -> str:
 
 
 def _job(service_principal_id: str, job_id: str) -> str:
-    return f"{_sync(service_principal_id)}/jobs/{quote(job_id, safe='')}"
+    return f"{_sync(service_principal_id)}/jobs/{segment(job_id)}"

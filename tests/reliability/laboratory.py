@@ -286,6 +286,8 @@ class Laboratory:
         def watched(call: Any) -> Any:
             if call.method == "POST" and call.path.endswith("/start"):
                 self.early_starts += self.wrongs(before_start=True)
+            if call.path.endswith("/restart"):
+                self.early_starts.append("restart was called")
             return handler(call)
 
         self.simulation._routed = watched  # type: ignore[method-assign]
