@@ -93,16 +93,16 @@ class Scrubber:
 
 def _encoded_forms(value: str) -> set[str]:
     """Return the text as URLs, JSON, Python, HTML and base64 write it; also JSON as Python shows it and one within another."""
-    in_json = _json_forms(value)
-    texts = {value, value.replace('"', '""'), *in_json}  # CSV doubles quotes
+    in_json = {_json(value), json.dumps(value, ensure_ascii=False)[1:-1]}
+    texts = {value, *in_json}
     texts |= {shown for text in texts for shown in _python_forms(text)}
     texts |= {_json(text) for text in texts}
-    escaped = {html.escape(text, quote=quotes) for text in texts for quotes in (True, False)}  # pandas leaves quotes alone
-    escaped |= {text.replace("&quot;", "&#34;").replace("&#x27;", "&#39;") for text in escaped}  # markupsafe's way
-    escaped |= {text.replace("&#x27;", "'") for text in escaped}  # XML's
-    in_urls = {form for text in (value, *in_json) for form in _url_forms(text)}
-    texts |= escaped | {_json(text) for text in escaped} | in_urls | {quote(text, safe="") for text in in_urls}
-    for text in (value, *in_json, *_url_forms(value)):  # RFC 6749, 2.3.1: Basic encodes what is URL-encoded already
+    texts |= {escaped for text in texts for escaped in _html_forms(text)} | {_json(text) for text in _html_forms(value)}
+    texts |= {*_json_forms(value), value.replace('"', '""')}  # CSV doubles quotes
+    texts |= {url for text in (value, *in_json) for url in _url_forms(text)}
+    in_url = quote(value.encode("utf-8", "surrogatepass"), safe="")
+    texts |= {quote(url, safe="") for url in _url_forms(value)}  # an address within an address
+    for text in (value, _json(value), in_url):  # RFC 6749, 2.3.1: Basic encodes what is URL-encoded already
         texts |= _base64_forms(text.encode("utf-8", "surrogatepass"))
     if "-----BEGIN" in value:
         texts |= {line for line in value.splitlines() if len(line) >= _SHORTEST_LINE and not line.startswith("-----")}
@@ -114,13 +114,20 @@ def _json(text: str) -> str:
 
 
 def _json_forms(text: str) -> set[str]:
-    """Return the text as JSON of several makers: Python; with `/` escaped; safe within HTML, as Flask, Go and .NET write it."""
-    escaped, plain = _json(text), json.dumps(text, ensure_ascii=False)[1:-1]
-    forms = {escaped, plain, escaped.replace("/", "\\/"), plain.replace("/", "\\/")}
+    """Return the text as other makers of JSON write it: with `/` escaped, or safe within HTML, as Go, Flask and .NET do."""
+    escaped = _json(text)
+    forms = {form.replace("/", "\\/") for form in (escaped, json.dumps(text, ensure_ascii=False)[1:-1])}
     for marks in ("<>&", "<>&'", "<>&'+`"):
-        safe = "".join(rf"\u{ord(char):04x}" if char in marks else char for char in escaped)
-        forms |= {safe, safe.replace('\\"', r"\u0022")}
-    return forms | {re.sub(r"\\u[0-9a-f]{4}", lambda found: rf"\u{found[0][2:].upper()}", form) for form in forms}
+        forms.add("".join(rf"\u{ord(char):04x}" if char in marks else char for char in escaped))
+    net = "".join(rf"\u{ord(char):04X}" if char in "<>&'+`" else char for char in escaped).replace('\\"', r"\u0022")
+    return forms | {re.sub(r"\\u[0-9a-f]{4}", lambda found: rf"\u{found[0][2:].upper()}", net)}
+
+
+def _html_forms(text: str) -> set[str]:
+    """Return the text as HTML and XML write it: pandas leaves quotes alone, XML single ones, markupsafe has numbers for both."""
+    whole = html.escape(text)
+    numbered = whole.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+    return {whole, numbered, whole.replace("&#x27;", "'"), html.escape(text, quote=False)}
 
 
 def _python_forms(text: str) -> set[str]:
