@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -43,6 +44,18 @@ def _say(text: str) -> None:
     click.echo(_shown(text), err=True)
 
 
+def _new_folder(out: Path | None) -> Path:
+    """Return a new run folder, or say why there is none and end: nothing was sent."""
+    from runbook_lib.batch.runner import new_run_folder
+    from runbook_lib.errors import SettingsError
+
+    try:
+        return new_run_folder(out)
+    except SettingsError as wrong:
+        _say(str(wrong))
+        sys.exit(2)
+
+
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the outputs.")
 def demo(out: Path | None) -> None:
@@ -54,14 +67,13 @@ def demo(out: Path | None) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     from runbook_lib.batch.one_tenant import TenantOutcome, Workshop, run_tenant
-    from runbook_lib.batch.runner import new_run_folder
     from runbook_lib.batch.summary import write_summary
     from runbook_lib.batch.tenants_file import read_tenants
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import RunMode
 
     _say("Starting a sandbox of Auth0 and Microsoft Entra on this machine. Nothing leaves it.")
-    folder = new_run_folder(out)
+    folder = _new_folder(out)
     rounds: dict[str, list[tuple[TenantOutcome, str]]] = {"plan": [], "apply": [], "apply again": []}
 
     with (
@@ -176,9 +188,12 @@ def run(
     except SettingsError as wrong:
         _say(str(wrong))
         sys.exit(2)
+    except OSError as full:  # journals are kept on disk before anything is sent: what is lost is the summary
+        _say(f"Writing the summary: {full}. Make room, then: python -m runbook_lib report RUN_DIR")
+        sys.exit(1)
     if as_json:
         rows = [{"name": o.name, "status": o.status, "about": o.about} for o in outcomes]
-        click.echo(json.dumps({"folder": str(folder), "tenants": rows}, ensure_ascii=False))
+        click.echo(scrubber.scrub(json.dumps({"folder": str(folder), "tenants": rows}, ensure_ascii=False)))
     else:
         for outcome in outcomes:
             click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")
@@ -273,12 +288,11 @@ def lab(out: Path | None, options: tuple[str, ...]) -> None:
     import tempfile
 
     from runbook_lib.batch.one_tenant import NOTEBOOK
-    from runbook_lib.batch.runner import new_run_folder
     from runbook_lib.lab import SCRATCH_PARENT, copy_without_outputs, lab_command, lab_variables
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import with_sandbox
 
-    page = new_run_folder(out) / NOTEBOOK.name
+    page = _new_folder(out) / NOTEBOOK.name
     copy_without_outputs(NOTEBOOK, page)
     with tempfile.TemporaryDirectory(prefix="scim-", dir=SCRATCH_PARENT) as scratch:
         ready = Path(scratch) / "ready.json"
@@ -304,7 +318,7 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
     """
     from runbook_lib.batch.command import merged
     from runbook_lib.batch.summary import write_summary
-    from runbook_lib.errors import RunbookError
+    from runbook_lib.errors import JournalFailed, RunbookError
     from runbook_lib.report import exit_code, rebuild_report
 
     if len(run_dirs) > 1 and out is None:
@@ -316,7 +330,8 @@ def report(run_dirs: tuple[Path, ...], out: Path | None) -> None:
         _say(str(wrong))
         sys.exit(2)
     for outcome in outcomes:
-        rebuild_report(outcome.folder / "journal.jsonl", (outcome.status, outcome.about))
+        with contextlib.suppress(JournalFailed):  # the outcome says so
+            rebuild_report(outcome.folder / "journal.jsonl", (outcome.status, outcome.about))
     write_summary(out or run_dirs[0], outcomes)
     for outcome in outcomes:
         click.echo(f"{outcome.name:<24} {outcome.status:<12} {_shown(outcome.about)}")
@@ -344,7 +359,7 @@ def undo(run_dir: Path, mode: str, only: tuple[str, ...], as_json: bool) -> None
         _say(str(wrong))
         sys.exit(2)
     if as_json:
-        click.echo(json.dumps(results))
+        click.echo(scrubber.scrub(json.dumps(results)))
     else:
         for result in results:
             click.echo()

@@ -19,6 +19,7 @@ from runbook_lib.clients.microsoft_graph import MicrosoftGraph, Reading
 from runbook_lib.clients.sign_in import Grant, SignIn
 from runbook_lib.errors import ApiError, StepBlocked
 from runbook_lib.evidence import Evidence
+from runbook_lib.http import understood
 from runbook_lib.journal import Doubt, Past
 from runbook_lib.models import (
     Application,
@@ -133,7 +134,8 @@ class View:
             value: T = kept[1]
             return value
         start = len(self.graph.asked)
-        value = fact.look(self)
+        with understood(f"the {fact.name.replace('_', ' ')}"):
+            value = fact.look(self)
         self._readings[fact.name] = (self.clock(), value)
         self._asked[fact.name] = tuple(self.graph.asked[start:])
         return value
@@ -141,7 +143,8 @@ class View:
     def read_again(self, *facts: Fact[Any]) -> None:
         """Drop readings and ask Graph anew, in one request, for all that they were made of; the next `read`s make them again."""
         self.forget(*facts)
-        self.graph.read_ahead(dict.fromkeys(reading for fact in facts for reading in self._asked.get(fact.name, ())))
+        with understood("what the start depends on"):
+            self.graph.read_ahead(dict.fromkeys(reading for fact in facts for reading in self._asked.get(fact.name, ())))
 
     def forget(self, *facts: Fact[Any]) -> None:
         """Drop readings that a write made stale; none named drops all."""

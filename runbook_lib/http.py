@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import requests
 import urllib3
@@ -131,7 +131,9 @@ class SignInSession(Session):
     def _once_whole(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         attempted = f"{method.upper()} {url.partition('?')[0]}"
         with _quietly(attempted), _hung_up_after(TOTAL_TIMEOUT_S):
-            answer = super().request(method, url, **kwargs)
+            answer = super().request(method, url, **{**kwargs, "stream": True})
+            with answer:  # msal takes it whole: it is read here, and never more than the limit
+                answer._content = _content(answer)
         if answer.status_code in _TRY_AGAIN:
             raise api_error(attempted, answer.status_code, None, answer.headers)
         return answer
@@ -224,6 +226,16 @@ def _quietly(attempted: str) -> Iterator[None]:
         raise TransportError(attempted, str(over), ambiguous=True) from None
 
 
+@contextlib.contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Turn what is raised over an answer of another form than documented, as `null` is, into a `TransportError`."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as odd:
+        came_back = f"an answer of another form than documented ({type(odd).__name__}: {odd})"
+        raise TransportError(f"Reading {what}", scrubber.scrub(came_back), ambiguous=True) from odd
+
+
 class Deadline:
     """How long all work on one tenant may take. `clock` counts seconds."""
 
@@ -313,7 +325,7 @@ class Service:
             target = urlsplit(link)
             path = target.path[len(urlsplit(self.base_url).path) :]
             body = self.read(path, tuple(parse_qsl(target.query, keep_blank_values=True)))
-            yield from body.get("value", [])
+            yield from body["value"]
             link = body.get("@odata.nextLink")
 
     def _repeat(self, request: Request, again: Callable[[BaseException], bool], headers: Mapping[str, str]) -> Response:
@@ -531,6 +543,13 @@ def _revealed(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_revealed(item) for item in value]
     return value
+
+
+def segment(text: str) -> str:
+    """Return an id as one segment of a path. Raises `ValueError` for one that would lead out of it, as `..` does."""
+    if text in ("", ".", ".."):
+        raise ValueError(f"{text!r} is no id")
+    return quote(text, safe="")
 
 
 def is_not_there_yet(error: RunbookError) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,8 +165,8 @@ def past_of(journals: Iterable[Path], auth0_domain: str, connection: str) -> Pas
     open_intents: dict[tuple[Path, int], Doubt] = {}
     given: list[str] = []
     ours = [(path, read) for path in journals if _is_of(read := read_events(path), auth0_domain, connection)]
-    events = [(path, event) for path, read in ours for event in read]
-    for path, event in sorted(events, key=lambda entry: str(entry[1]["time"])):
+    events = [(time, path, event) for path, read in ours for time, event in _in_time(read)]
+    for _, path, event in sorted(events, key=lambda entry: entry[0]):
         if event["event"] == "intent":
             open_intents[path, int(event["n"])] = _doubt(event)
             given += [token for token in ((event.get("undo") or {}).get("token"),) if token]
@@ -179,6 +179,14 @@ def past_of(journals: Iterable[Path], auth0_domain: str, connection: str) -> Pas
             same = (event["step"], event["request"])  # sent again and known now, or looked for in vain
             open_intents = {key: doubt for key, doubt in open_intents.items() if (doubt.step, doubt.request) != same}
     return Past({kind: tuple(ids) for kind, ids in made.items()}, made_at, tuple(open_intents.values()), tuple(given))
+
+
+def _in_time(events: tuple[Event, ...]) -> Iterator[tuple[str, Event]]:
+    """Yield each event with a time that no later one comes before: within a journal its order tells, whatever the clock did."""
+    latest = ""
+    for event in events:
+        latest = max(latest, str(event["time"]))
+        yield latest, event
 
 
 def _is_of(events: tuple[Event, ...], auth0_domain: str, connection: str) -> bool:

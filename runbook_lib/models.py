@@ -335,7 +335,7 @@ class EntraUser:
             body["userPrincipalName"],
             body.get("displayName") or "",
             body.get("mail"),
-            body.get("accountEnabled") is not False,
+            body.get("accountEnabled") is True,  # null is what a token without the permission is told: not known is not enabled
         )
 
 
@@ -381,7 +381,7 @@ class SavedCredentials:
     @classmethod
     def from_wire(cls, body: Json) -> SavedCredentials:
         """Read the Graph synchronization secrets."""
-        return cls({entry["key"]: entry.get("value") or "" for entry in body.get("value", [])})
+        return cls({entry["key"]: entry.get("value") or "" for entry in body["value"]})
 
     @property
     def tenant_url(self) -> str:
@@ -429,6 +429,11 @@ class SynchronizationSchema:
     """The schema of a job, whole: it is written by replacement, so everything that was read is kept in `document`."""
 
     document: Json = field(repr=False)
+
+    @classmethod
+    def from_wire(cls, body: Json) -> SynchronizationSchema:
+        """Read the schema of a job."""
+        return cls({**body, "synchronizationRules": body["synchronizationRules"]})
 
     def user_mappings(self) -> tuple[tuple[int, int], ...]:
         """Return the (rule, object mapping) positions that map Entra users to SCIM users.

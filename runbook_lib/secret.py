@@ -29,7 +29,7 @@ _FIELD = re.compile(  # of JSON, of a Python dictionary or of a form; also where
     r"""((?<![A-Za-z0-9_])(?:client_secret|client_assertion|access_token|refresh_token|id_token|password)"""
     r"""(?:\\*['"]\s*:\s*\\*['"]|=))[^\s&'"\\]+"""
 )
-_PASSWORD_IN_URL = re.compile(r"""(://[^\s/:@'"]*:)[^\s/@'"]+(?=@)""")
+_PASSWORD_IN_URL = re.compile(r"""(://[^\s/:@'"]*:)[^\s/'"]+(?=@)""")  # to the last @: a password may hold one
 # What a text must hold, in small letters, for a pattern to match anywhere in it.
 _WITH_WORDS = (
     (("bearer", "authorization"), _AUTHORIZATION),
@@ -92,13 +92,18 @@ class Scrubber:
 
 
 def _encoded_forms(value: str) -> set[str]:
-    """Return the text as URLs, JSON, Python, HTML and base64 write it; also JSON as Python shows it and JSON within JSON."""
-    texts = {value, _json(value), json.dumps(value, ensure_ascii=False)[1:-1]}
+    """Return the text as URLs, JSON, Python, HTML and base64 write it; also JSON as Python shows it and one within another."""
+    in_json = {_json(value), json.dumps(value, ensure_ascii=False)[1:-1]}
+    texts = {value, *in_json}
     texts |= {shown for text in texts for shown in _python_forms(text)}
     texts |= {_json(text) for text in texts}
-    escaped = {html.escape(text) for text in texts}
-    texts |= escaped | {text.replace("&quot;", "&#34;").replace("&#x27;", "&#39;") for text in escaped}  # markupsafe's way
-    texts |= {*_url_forms(value), *_base64_forms(value.encode("utf-8", "surrogatepass"))}
+    texts |= {escaped for text in texts for escaped in _html_forms(text)} | {_json(text) for text in _html_forms(value)}
+    texts |= {*_json_forms(value), value.replace('"', '""')}  # CSV doubles quotes
+    texts |= {url for text in (value, *in_json) for url in _url_forms(text)}
+    in_url = quote(value.encode("utf-8", "surrogatepass"), safe="")
+    texts |= {quote(url, safe="") for url in _url_forms(value)}  # an address within an address
+    for text in (value, _json(value), in_url):  # RFC 6749, 2.3.1: Basic encodes what is URL-encoded already
+        texts |= _base64_forms(text.encode("utf-8", "surrogatepass"))
     if "-----BEGIN" in value:
         texts |= {line for line in value.splitlines() if len(line) >= _SHORTEST_LINE and not line.startswith("-----")}
     return {text for text in texts if len(text) >= _SHORTEST}
@@ -108,15 +113,34 @@ def _json(text: str) -> str:
     return json.dumps(text)[1:-1]
 
 
+def _json_forms(text: str) -> set[str]:
+    """Return the text as other makers of JSON write it: with `/` escaped, or safe within HTML, as Go, Flask and .NET do."""
+    escaped = _json(text)
+    forms = {form.replace("/", "\\/") for form in (escaped, json.dumps(text, ensure_ascii=False)[1:-1])}
+    for marks in ("<>&", "<>&'", "<>&'+`"):
+        forms.add("".join(rf"\u{ord(char):04x}" if char in marks else char for char in escaped))
+    net = "".join(rf"\u{ord(char):04X}" if char in "<>&'+`" else char for char in escaped).replace('\\"', r"\u0022")
+    return forms | {re.sub(r"\\u[0-9a-f]{4}", lambda found: rf"\u{found[0][2:].upper()}", net)}
+
+
+def _html_forms(text: str) -> set[str]:
+    """Return the text as HTML and XML write it: pandas leaves quotes alone, XML single ones, markupsafe has numbers for both."""
+    whole = html.escape(text)
+    numbered = whole.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+    return {whole, numbered, whole.replace("&#x27;", "'"), html.escape(text, quote=False)}
+
+
 def _python_forms(text: str) -> set[str]:
     """Return the text as Python shows it, also as octets, in either kind of quotes: those around depend on the whole text."""
     octets = text.encode("utf-8", "surrogatepass")
-    return {repr(text)[1:-1], repr('"' + text)[2:-1], repr(octets)[2:-1], repr(b'"' + octets)[3:-1]}
+    shown = {repr(text)[1:-1], repr('"' + text)[2:-1], repr(octets)[2:-1], repr(b'"' + octets)[3:-1]}
+    return shown | {ascii(text)[1:-1], ascii('"' + text)[2:-1]}
 
 
 def _url_forms(value: str) -> set[str]:
     octets = value.encode("utf-8", "surrogatepass")
     quoted = {quote(octets, safe=""), quote(octets), quote_plus(octets)}
+    quoted |= {text.replace("~", "%7E") for text in quoted}  # as before RFC 3986; every Entra secret has one
     return quoted | {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text) for text in quoted}
 
 
@@ -142,6 +166,11 @@ def _edges(value: str) -> dict[str, re.Pattern[str]]:
 
 
 scrubber = Scrubber()
+
+
+def looks_like_secret(text: str) -> bool:
+    """Whether a text that nobody has registered has the shape of a token, a key or an address with a password."""
+    return Scrubber().scrub(text) != text
 
 
 class Secret:
@@ -266,7 +295,7 @@ def _register_proxy_passwords() -> None:
 
     for address in getproxies().values():
         try:
-            password = urlsplit(address).password
+            password = urlsplit(address if "://" in address else f"http://{address}").password  # requests takes one without, too
         except ValueError:  # no address; requests will say so
             continue
         if password:

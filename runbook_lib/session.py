@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runbook_lib import __version__
+from runbook_lib import __version__, facts
 from runbook_lib.claim import this_machine
 from runbook_lib.clients.auth0_management import Auth0Management
 from runbook_lib.clients.batches import GraphService
@@ -28,7 +28,7 @@ from runbook_lib.clients.sign_in import (
     SignIn,
 )
 from runbook_lib.engine import Engine, StepResult, result_row
-from runbook_lib.errors import JournalFailed, SettingsError, StepBlocked
+from runbook_lib.errors import JournalFailed, RunbookError, SettingsError, StepBlocked
 from runbook_lib.facts import Memory, View
 from runbook_lib.http import Deadline, Limit, Pace, Service, SignInSession, open_session
 from runbook_lib.journal import Journal, past_of
@@ -104,7 +104,7 @@ class Session:
         self._rows: dict[str, tuple[StepResult, dict[str, Any]]] = {}
         machine = machine or Machine()
         view = view or open_view(settings, machine=machine)
-        self._now, self._keeps_lock = machine.now, False
+        self._now, self._keeps_lock, self._connection_id = machine.now, False, ""
         self.lock = TenantLock(machine.locks, settings.auth0_domain, settings.auth0_connection, str(out))
         with self._holding():
             self._open(view, machine)
@@ -170,14 +170,27 @@ class Session:
             if not self._keeps_lock:
                 self.lock.free()
 
+    def _hold_by_id(self) -> None:
+        """Hold the connection by its id too: another run may name it so, and this one by its name. Raises `TenantBusy`.
+
+        Where the id cannot be read the steps say why, and nothing is written.
+        """
+        if not self._connection_id and not any(result.status == "FAILED" for result in self.engine.results.values()):
+            with contextlib.suppress(RunbookError):
+                self._connection_id = self.view.read(facts.connection_id)
+        if self._connection_id:
+            self.lock.take_also(self._connection_id)
+
     def do(self, number: str) -> StepResult:
         """Carry out one step as far as the mode allows. Raises `TenantBusy`."""
         with self._holding():
+            self._hold_by_id()
             return self.engine.do(number)
 
     def press(self, number: str) -> StepResult:
         """Apply one step because a person asked for it. Raises `TenantBusy`."""
         with self._holding():
+            self._hold_by_id()
             result = self.engine.press(number)
             if not self._keeps_lock:
                 self.engine.release()

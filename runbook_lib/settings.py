@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
@@ -20,7 +21,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from runbook_lib.errors import SettingsError
-from runbook_lib.secret import Secret, scrubber
+from runbook_lib.secret import Secret, looks_like_secret, scrubber
 
 Hazards = Literal[
     "turn-common-endpoint-off", "change-user-id-attribute", "replace-tenant-url", "shared-mail-addresses", "other-side-confirmed"
@@ -113,6 +114,8 @@ def _plain(value: Any) -> Any:
     text = unicodedata.normalize("NFC", value)
     if bad := next((c for c in text if unicodedata.category(c) in _UNSEEN), None):
         raise ValueError(f"holds the invisible character U+{ord(bad):04X}; type the value again by hand")
+    if looks_like_secret(text):  # a name is on pages and in folders' names, and a cut or a slug of it would pass the scrubber
+        raise ValueError("looks like a token, a key or a password; secrets are only ever named by a reference")
     return text.strip()
 
 
@@ -400,8 +403,9 @@ def lock_folder() -> Path:
     """
     user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
     folder = Path(tempfile.gettempdir()) / f"inbound-scim-runbook-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
+    with contextlib.suppress(FileExistsError):  # something else of that name, as a link that leads nowhere
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or not folder.is_dir() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
         raise SettingsError(f"{folder} belongs to somebody else", "Remove it, or set TMPDIR to a folder of your own")
     return folder
 

@@ -14,7 +14,7 @@ from runbook_lib.clients.batches import ItemsRefused
 from runbook_lib.clients.microsoft_graph import patch_notes
 from runbook_lib.errors import ApiError, RunbookError, StepBlocked, TransportError, VerificationFailed
 from runbook_lib.facts import View
-from runbook_lib.http import Pace, Request, Response, Service, is_not_there_yet
+from runbook_lib.http import Pace, Request, Response, Service, is_not_there_yet, understood
 from runbook_lib.journal import Doubt, Journal
 from runbook_lib.models import ServicePrincipal
 
@@ -109,9 +109,10 @@ class Writer:
 
     def _made(self, change: Change, request: Request) -> dict[str, str]:
         answer = self._sent(request)
-        if change.evidence:
-            self.evidence += change.evidence(answer)
-        return change.receive(answer) if change.receive else {}
+        with understood(f"the answer to {request.line}"):
+            if change.evidence:
+                self.evidence += change.evidence(answer)
+            return change.receive(answer) if change.receive else {}
 
     def _sent(self, request: Request) -> Response:
         """Send a write; again only while the answer says that an object just made is not known yet."""

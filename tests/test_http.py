@@ -17,6 +17,7 @@ import requests
 import trustme
 
 from runbook_lib import http
+from runbook_lib.clients.microsoft_graph import MicrosoftGraph
 from runbook_lib.clients.sign_in import EntraSignIn
 from runbook_lib.errors import ApiError, RunbookError, TransportError
 from runbook_lib.http import Deadline, Pace, Request, Service, SignInSession, open_session
@@ -268,6 +269,21 @@ def test_a_bomb_is_not_unpacked(serve, service, monkeypatch):
         service(server.url)[0].send(Request("graph", "PUT", "/x", body={}))
 
 
+def test_a_bomb_at_the_sign_in_is_not_unpacked(serve, ca_bundle, monkeypatch):
+    monkeypatch.setattr(http, "BODY_LIMIT", 1_000_000)
+    bomb = gzip.compress(b" " * 50_000_000)
+    server = serve(lambda handler, _: say(handler, 200, bomb, Content_Encoding="gzip"))
+    session = open_session(ca_bundle, SignInSession(Pace(total_s=0.0), lambda _: None))
+    with pytest.raises(TransportError, match="more than 1000000 bytes"):
+        session.post(f"{server.url}/token")
+
+
+def test_a_sign_in_answer_is_read_whole(serve, ca_bundle):
+    server = serve(lambda handler, _: say(handler, body={"access_token": "x"}))
+    session = open_session(ca_bundle, SignInSession(Pace(total_s=0.0), lambda _: None))
+    assert session.post(f"{server.url}/token").json() == {"access_token": "x"}
+
+
 def test_after_the_tenant_s_deadline_nothing_is_sent(serve, service):
     server, times = serve(lambda handler, _: say(handler)), [0.0]
     reached, _ = service(server.url, deadline=Deadline(100.0, lambda: times[0]))
@@ -385,3 +401,17 @@ def test_no_error_tells_the_password_of_the_proxy(way, proxy, monkeypatch):
     if "99999" in proxy:  # the one that requests itself would tell
         with pytest.raises(requests.exceptions.InvalidURL, match="pr0xy-pass"):
             requests.get("https://acme.eu.auth0.com/x", timeout=5)
+
+
+@pytest.mark.parametrize("page", [{"value": []}, {}])
+def test_an_empty_page_that_names_another_is_not_the_end(page, serve, service):
+    """Graph's paging page: a page may be empty. An application that is not seen would be made a second time."""
+    found = {"id": "00000000-0000-4000-8000-000000000001", "appId": "a", "displayName": "Acme SCIM"}
+    second = {"value": [found]}
+    server = serve(lambda handler, n: say(handler, body={**page, "@odata.nextLink": f"{server.url}/more"} if n == 1 else second))
+    graph = MicrosoftGraph(service(server.url)[0])
+    if page:
+        assert [entry.id for entry in graph.service_principals_named("Acme SCIM")] == [found["id"]]
+    else:
+        with pytest.raises(KeyError):
+            graph.service_principals_named("Acme SCIM")

@@ -260,3 +260,12 @@ def test_a_journal_that_no_run_or_two_tenants_wrote_tells_nothing(tmp_path):
     assert past_of([path], "acme", "c") == Past()
     other = {"event": "run", "time": at(2), "auth0_domain": "acme", "connection": "d"}
     assert past_of([written(path, intent(1), other)], "acme", "c") == Past()
+
+
+def test_within_a_journal_its_order_tells_though_the_clock_was_set_back(tmp_path):
+    """Else the outcome would come before its intent, and a token that is in use would count as one whose answer was lost."""
+    path = written(
+        tmp_path / "j", intent(30), outcome(5, 2, "applied", made={"token": "tok_1"}), intent(6), outcome(7, 4, "refused")
+    )
+    past = past_of([path], "acme", "c")
+    assert (past.doubts, past.made) == ((), {"token": ("tok_1",)})

@@ -29,6 +29,24 @@ def test_a_second_is_refused_at_once_and_told_who_has_it(tmp_path):
     second.free()
 
 
+def test_another_name_of_the_connection_is_held_and_freed_along(tmp_path):
+    by_name, by_id = lock(tmp_path), lock(tmp_path, connection="con_1", holder="second")
+    by_name.take()
+    by_name.take_also("con_1")
+    by_name.take_also("con_1")
+    with pytest.raises(TenantBusy):
+        by_id.take()
+    by_name.free()
+    by_id.take()
+    by_name.take()
+    with pytest.raises(TenantBusy, match="second"):
+        by_name.take_also("con_1")
+    by_id.take_also("con_1")  # its own name
+    by_id.free()
+    by_name.take_also("con_1")
+    by_name.free()
+
+
 @pytest.mark.parametrize("note", ["", "[]", "{}", "no json", None])
 def test_whoever_cannot_be_named_is_not(tmp_path, note):
     first = lock(tmp_path)

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.secret import Scrubber, Secret, guard_process, scrub_logs, scrubber
+from runbook_lib.secret import Scrubber, Secret, guard_process, looks_like_secret, scrub_logs, scrubber
 
 VALUE = 'p4ss/w"rd+with=signs'
 SCIM_TOKEN = f"tok_{'aB3' * 5}z.{'0f' * 32}"
@@ -123,6 +123,7 @@ def test_the_password_of_a_basic_header_does_not_survive(identifier, value):
         (json.dumps({"a": json.dumps({"access_token": "opaque"})}), r'{"a": "{\"access_token\": \"***\"}"}'),
         ("client_id=1&client_secret=a%2Fb&scope=x", "client_id=1&client_secret=***&scope=x"),
         ("through http://user:pass%40word@proxy:8080/x", "through http://user:***@proxy:8080/x"),
+        ("through http://user:pass@wo:rd@proxy:8080/x", "through http://user:***@proxy:8080/x"),
         ("got eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.sig.", "got ***."),
         ("eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.", "***"),
         ("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY----- end", "*** end"),
@@ -345,12 +346,41 @@ AWKWARD = ["p√§\"s\\s\nw'rd", "it's-a-secret", 'say-"so"-now', "both'and\"both-√
         lambda value: quote(value),
         lambda value: quote(value, safe=""),
         lambda value: quote_plus(value),
+        lambda value: html.escape(value, quote=False),
+        lambda value: html.escape(json.dumps(value)[1:-1], quote=False),
+        lambda value: html.escape(value).replace("&#x27;", "'"),
+        lambda value: json.dumps(html.escape(value))[1:-1],
+        lambda value: json.dumps(value)[1:-1].replace("/", "\\/"),
+        lambda value: for_a_script(value, "<>&"),
+        lambda value: for_a_script(value, "<>&'"),
+        lambda value: for_a_script(value, "<>&'+`").replace('\\"', "\\u0022").replace("\\u00e4", "\\u00E4"),
+        lambda value: ascii(f"{value}|")[1:-2],
+        lambda value: quote(quote(value), safe=""),
+        lambda value: quote(json.dumps(value)[1:-1]),
+        lambda value: quote(value, safe="").replace("~", "%7E"),
+        lambda value: value.replace('"', '""'),
     ],
 )
 def test_awkward_characters_hide_nothing_in_whatever_way_they_are_written(value, write):
     own = Scrubber()
     own.register(value)
     assert own.scrub(f"<{write(value)}>") == "<***>"
+
+
+def for_a_script(value, marks):
+    """The value as JSON that may stand in a script of a page, as Go, Flask and .NET write it."""
+    return "".join(f"\\u{ord(char):04x}" if char in marks else char for char in json.dumps(value)[1:-1])
+
+
+@pytest.mark.parametrize("write", [lambda v: json.dumps({"client_secret": v}), lambda v: f"id:{quote(v, safe='')}", lambda v: v])
+def test_base64_of_what_was_written_before_hides_nothing(write):
+    """RFC 6749, 2.3.1: the secret of a Basic header is URL-encoded before."""
+    own = Scrubber()
+    own.register(VALUE)
+    encoded = base64.b64encode(write(VALUE).encode()).decode()
+    left = own.scrub(encoded)
+    assert "***" in left
+    assert len(left) <= len(encoded) - len(VALUE)
 
 
 def test_every_alignment_of_base64_is_known():
@@ -438,6 +468,50 @@ def test_the_password_of_every_proxy_is_registered_as_written_and_as_meant(monke
     monkeypatch.setattr("urllib.request.getproxies", lambda: proxies)
     guard_process()
     assert scrubber.scrub("of%20a%20proxy%2Dserver, of a proxy-server") == "***, ***"
+
+
+def test_a_proxy_without_a_scheme_has_a_password_too(monkeypatch):
+    """requests takes `user:password@host:port` for an address, and urlsplit takes `user` for its scheme."""
+    fresh_streams(monkeypatch)
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "someone:without-a-scheme@127.0.0.1:1"})
+    guard_process()
+    assert scrubber.scrub("it is without-a-scheme") == "it is ***"
+
+
+@pytest.mark.parametrize("text", [SCIM_TOKEN, f"Acme {SCIM_TOKEN}", "-----BEGIN PRIVATE KEY-----", "https://a:bcdef1@x"])
+def test_what_looks_like_a_secret_is_known_without_being_registered(text):
+    assert looks_like_secret(text)
+    assert not looks_like_secret("Contoso (EU) https://x/ env:NAME tok_aB3aB3aB3aB3aB3z")
+
+
+def test_a_chain_of_exceptions_shows_no_secret(tmp_path):
+    program = f"""
+import logging
+logging.basicConfig()
+from runbook_lib.secret import Secret, guard_process
+guard_process()
+value = Secret({VALUE!r}).reveal()
+def broken():
+    try:
+        try:
+            raise KeyError(value)
+        except KeyError as first:
+            raise OSError("while sending " + value) from first
+    except OSError as second:
+        second.add_note("noted: " + value)
+        raise ExceptionGroup("both " + value, [second, ValueError(value.encode())]) from second
+try:
+    broken()
+except ExceptionGroup:
+    logging.exception("logged")
+broken()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.count("noted: ***") >= 2
+    assert run.stderr.count("while sending ***") >= 2
+    shown = run.stderr.replace(f"Secret({VALUE!r})", "")
+    assert [form for form in (VALUE, repr(VALUE)[1:-1], repr(VALUE.encode())[2:-1]) if form in shown] == []
 
 
 def test_values_that_cannot_be_shown_are_named_by_what_they_raise(logs):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runbook_lib.errors import SettingsError
 from runbook_lib.secret import scrubber
-from runbook_lib.settings import CLOUDS, COLUMNS, EXTRAS, REQUIRED, TenantSettings, output_name, resolve
+from runbook_lib.settings import CLOUDS, COLUMNS, EXTRAS, REQUIRED, TenantSettings, lock_folder, output_name, resolve
 
 GOOD = {
     "name": "contoso",
@@ -228,6 +228,15 @@ def test_a_literal_secret_is_refused_and_not_repeated(column, secret):
     words = refusal(**{column: secret})
     assert column in words
     assert "very-secret" not in words
+
+
+@pytest.mark.parametrize("column", ["name", "auth0_connection", "auth0_client_id", "scim_app_name", "test_user", "cloud"])
+@pytest.mark.parametrize("value", [f"tok_{'A' * 16}.{'0a' * 32}", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.sig"])
+def test_a_token_in_any_other_column_is_refused_and_not_repeated(column, value):
+    """A name is a folder's name and a heading: cut or turned into a slug it would pass every scrubber."""
+    with pytest.raises(SettingsError, match="secrets are only ever named by a reference") as refused:
+        TenantSettings.from_parameters({**GOOD, column: value})
+    assert (refused.value.column, value[:12] in str(refused.value)) == (column, False)
 
 
 @given(st.text(min_size=8, max_size=80).filter(lambda text: text.strip() and "very-secret:" not in text))
@@ -483,3 +492,15 @@ def test_different_names_get_different_folders(names):
 def test_hostile_output_names_are_one_path_part(name):
     assert Path(output_name(name)).parts == (output_name(name),)
     assert output_name(name) != name
+
+
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_something_else_in_place_of_the_folder_of_locks_is_refused(what, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
+    place = tmp_path / f"inbound-scim-runbook-{user}"
+    place.touch() if what == "file" else place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SettingsError, match="belongs to somebody else"):
+        lock_folder()
+    place.unlink()
+    assert lock_folder() == place

@@ -9,13 +9,22 @@ from pathlib import Path
 
 from runbook_lib.batch import progress
 from runbook_lib.batch.one_tenant import DONE, TenantOutcome, finished
-from runbook_lib.batch.runner import OUTPUTS, Options, Watcher, begin, begun, new_run_folder, outcome_of, run_tenants
+from runbook_lib.batch.runner import (
+    OUTPUTS,
+    Options,
+    Watcher,
+    begin,
+    begun,
+    new_run_folder,
+    outcome_of,
+    run_tenants,
+    told_by_journal,
+)
 from runbook_lib.batch.sharing import Mirror, Shard, Sharing
 from runbook_lib.batch.summary import write_summary
 from runbook_lib.batch.tenants_file import read_tenants
-from runbook_lib.errors import SettingsError
+from runbook_lib.errors import JournalFailed, SettingsError
 from runbook_lib.journal import read_events
-from runbook_lib.report import tenant_status
 from runbook_lib.settings import RunMode, TenantSettings, output_name
 
 
@@ -125,7 +134,7 @@ def outcomes_of(folder: Path) -> tuple[TenantOutcome, ...]:
     places = sorted(path.parent for path in folder.glob("*/journal.jsonl"))  # of a run that did not write down its tenants
     if not places:
         raise SettingsError(f"{folder} holds no journal", "Name the folder of one run, such as outputs/20261124-101500-000000")
-    return tuple(TenantOutcome(place.name, *tenant_status(place / "journal.jsonl"), place) for place in places)
+    return tuple(told_by_journal(place.name, place) for place in places)
 
 
 def merged(folders: Sequence[Path]) -> tuple[TenantOutcome, ...]:
@@ -144,7 +153,10 @@ def merged(folders: Sequence[Path]) -> tuple[TenantOutcome, ...]:
 
 def _last_at(journal: Path) -> str:
     """Return the time of a journal's last event, as text in UTC; empty when there is none."""
-    events = read_events(journal) if journal.exists() else ()
+    try:
+        events = read_events(journal) if journal.exists() else ()
+    except JournalFailed:  # the outcome says so
+        return ""
     return str(events[-1]["time"]) if events else ""
 
 

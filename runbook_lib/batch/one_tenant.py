@@ -15,7 +15,7 @@ from runbook_lib.batch.grants import Grants
 from runbook_lib.batch.quick_imports import without_grammar
 from runbook_lib.batch.sharing import Held, Sharing
 from runbook_lib.batch.warm_kernels import KernelKind
-from runbook_lib.errors import TenantBusy
+from runbook_lib.errors import JournalFailed, TenantBusy
 from runbook_lib.lock import TenantLock
 from runbook_lib.report import rebuild_report, tenant_status, write_private
 from runbook_lib.secret import scrubber
@@ -100,7 +100,10 @@ def finished(name: str, mode: RunMode, folder: Path) -> TenantOutcome | None:
     """Return the outcome of a tenant that this run has finished in this mode, None when something is left to do."""
     if not (folder / "journal.jsonl").exists():
         return None
-    status, about = tenant_status(folder / "journal.jsonl")
+    try:
+        status, about = tenant_status(folder / "journal.jsonl")
+    except JournalFailed:  # its run will say so
+        return None
     is_finished = status in (*DONE, "pending") if mode is RunMode.PLAN else status in DONE
     return TenantOutcome(name, status, about, folder) if is_finished else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -22,7 +23,7 @@ from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, run_t
 from runbook_lib.batch.parts import parts_told
 from runbook_lib.batch.sharing import Sharing
 from runbook_lib.batch.warm_kernels import KernelKind, get_warm
-from runbook_lib.errors import SettingsError
+from runbook_lib.errors import JournalFailed, SettingsError
 from runbook_lib.lease import TERMS, Terms
 from runbook_lib.report import exit_code, tenant_status, write_private
 from runbook_lib.secret import scrubber
@@ -79,12 +80,16 @@ class Stop:
 
 
 OUTPUTS = PROJECT / "outputs"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def new_run_folder(out: Path | None) -> Path:
     """Return a new folder `<run id>` below `out`, readable by its owner only."""
     folder = (out or OUTPUTS) / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    folder.mkdir(mode=0o700, parents=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except OSError as refused:
+        raise SettingsError(f"{folder} cannot be made ({refused.strerror})", "Choose another --out; nothing was sent") from None
     return folder
 
 
@@ -162,6 +167,9 @@ class _Wave:
         try:
             return self.carry(tenant, place, lambda step: self.watcher.step(tenant.name, step))
         except Exception as defect:  # noqa: BLE001 - the next tenant has nothing to do with it
+            if isinstance(defect, OSError) and defect.errno in _NO_ROOM:
+                about = f"the files of this run cannot be written ({defect}). Make room, then run again with --resume"
+                return TenantOutcome(tenant.name, "failed", scrubber.scrub(about), place)
             _log.exception("%s: this is a defect of the runbook, please report it", tenant.name)
             about = scrubber.scrub(f"a defect of the runbook, please report it: {type(defect).__name__}: {defect}")
             return TenantOutcome(tenant.name, "failed", about, place)
@@ -226,4 +234,13 @@ def outcome_of(folder: Path, name: str) -> TenantOutcome:
     place = folder / output_name(name)
     if not (place / "journal.jsonl").exists():
         return TenantOutcome(name, "not-started", "not started", place)
-    return TenantOutcome(name, *tenant_status(place / "journal.jsonl"), place)
+    return told_by_journal(name, place)
+
+
+def told_by_journal(name: str, place: Path) -> TenantOutcome:
+    """Return how a tenant ended; one whose journal cannot be read failed, and hides nothing of the others."""
+    try:
+        status, about = tenant_status(place / "journal.jsonl")
+    except JournalFailed as unreadable:
+        status, about = "failed", str(unreadable)
+    return TenantOutcome(name, status, about, place)

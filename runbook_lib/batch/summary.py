@@ -92,7 +92,7 @@ def _row(outcome: TenantOutcome, base: Path) -> TenantRow:
         outcome.status,
         outcome.about,
         Path(os.path.relpath(outcome.folder, base)).as_posix(),
-        round((times[-1] - times[0]).total_seconds(), 1) if times else None,
+        max(0.0, round((times[-1] - times[0]).total_seconds(), 1)) if times else None,  # a clock may have been set back
         steps,
         tuple((label, name) for label, name in _FILES if (outcome.folder / name).exists()),
     )

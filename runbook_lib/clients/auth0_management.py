@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from runbook_lib.errors import ApiError
-from runbook_lib.http import Request, Service
+from runbook_lib.http import Request, Service, segment
 from runbook_lib.models import (
     Auth0User,
     Connection,
@@ -21,6 +20,7 @@ from runbook_lib.models import (
 SERVICE = "auth0"
 PAGE_SIZE = "100"  # the most a list call gives at once
 _LOG_PAGES = 10  # 100 entries each; a log search ends at 1,000 (docs-v2, retrieve-log-events-using-mgmt-api)
+_SEARCH_PAGES = 10
 _EMAILS_A_SEARCH = 50  # keeps the address of the request below 4,000 characters as a rule
 
 
@@ -101,9 +101,16 @@ class Auth0Management:
             any_of = " OR ".join(f"email:{_quoted(email)}" for email in emails[start : start + _EMAILS_A_SEARCH])
             query = f"identities.connection:{_quoted(connection_name)} AND ({any_of})"
             fields = "user_id,email,blocked,identities"
-            body = self.service.read("/api/v2/users", (("q", query), ("per_page", "100"), ("fields", fields)))
-            found += [Auth0User.from_wire(entry) for entry in body]
+            found += self._users((("q", query), ("per_page", PAGE_SIZE), ("fields", fields)))
         return tuple(found)
+
+    def _users(self, query: tuple[tuple[str, str], ...]) -> Iterator[Auth0User]:
+        """Yield the users that a search finds, over all pages; one ends at 1,000 (Auth0 docs, view-search-results-by-page)."""
+        for page in range(_SEARCH_PAGES):
+            body = self.service.read("/api/v2/users", (*query, ("page", str(page))) if page else query)
+            yield from map(Auth0User.from_wire, body)
+            if len(body) < int(PAGE_SIZE):
+                return
 
     def users_by_email(self, email: str) -> tuple[Auth0User, ...]:
         """Return the users of that mail address, of every connection. Consistent at once, unlike the search."""
@@ -139,7 +146,7 @@ class Auth0Management:
     def user(self, user_id: str) -> Auth0User | None:
         """Return one user, or None."""
         try:
-            return Auth0User.from_wire(self.service.read(f"/api/v2/users/{quote(user_id, safe='')}"))
+            return Auth0User.from_wire(self.service.read(f"/api/v2/users/{segment(user_id)}"))
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -189,7 +196,7 @@ def post_scim_token(connection_id: str, scopes: tuple[str, ...], lifetime_s: int
 
 def delete_scim_token(connection_id: str, token_id: str) -> Request:
     """Build the DELETE of a SCIM token."""
-    return Request(SERVICE, "DELETE", f"{_scim(connection_id)}/tokens/{quote(token_id, safe='')}")
+    return Request(SERVICE, "DELETE", f"{_scim(connection_id)}/tokens/{segment(token_id)}")
 
 
 def scim_endpoint_url(auth0_domain: str, connection_id: str) -> str:
@@ -198,7 +205,7 @@ def scim_endpoint_url(auth0_domain: str, connection_id: str) -> str:
 
 
 def _connection(connection_id: str) -> str:
-    return f"/api/v2/connections/{quote(connection_id, safe='')}"
+    return f"/api/v2/connections/{segment(connection_id)}"
 
 
 def _scim(connection_id: str) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from runbook_lib.clients import batches
 from runbook_lib.errors import ApiError
-from runbook_lib.http import Request, Service
+from runbook_lib.http import Request, Service, segment
 from runbook_lib.models import (
     Application,
     AppRoleAssignment,
@@ -61,7 +61,8 @@ class MicrosoftGraph:
         """Return every enterprise application of exactly that display name; names are not unique."""
         filtered = f"displayName eq '{literal(display_name)}'"
         body = self._read("/servicePrincipals", (("$filter", filtered), ("$select", _SP_FIELDS)))
-        return tuple(ServicePrincipal.from_wire(entry) for entry in body["value"])
+        # Over all pages: one may be empty and name another (Graph paging page), and what is not seen is made again.
+        return tuple(ServicePrincipal.from_wire(entry) for entry in self._all_pages(body))
 
     def assignments(self, service_principal_id: str) -> tuple[AppRoleAssignment, ...]:
         """Return everyone assigned to an enterprise application, over all pages; of the usual size where a larger is refused."""
@@ -121,7 +122,7 @@ class MicrosoftGraph:
         return self.service.read(path, query)
 
     def _all_pages(self, body: Any) -> Iterator[Any]:
-        yield from body.get("value", [])
+        yield from body["value"]  # an answer without a list is no empty list
         yield from self.service.pages_from(body.get("@odata.nextLink"))
 
     def group_ids_of_user(self, user_id: str) -> frozenset[str]:
@@ -132,7 +133,7 @@ class MicrosoftGraph:
     def synchronization_jobs(self, service_principal_id: str) -> tuple[SynchronizationJob, ...]:
         """Return the provisioning jobs of an enterprise application."""
         body = self._read(f"{_sync(service_principal_id)}/jobs")
-        return tuple(SynchronizationJob.from_wire(entry) for entry in body["value"])
+        return tuple(SynchronizationJob.from_wire(entry) for entry in self._all_pages(body))
 
     def template_ids(self, service_principal_id: str) -> tuple[str, ...]:
         """Return the ids of the provisioning templates an enterprise application offers."""
@@ -145,7 +146,7 @@ class MicrosoftGraph:
 
     def synchronization_schema(self, service_principal_id: str, job_id: str) -> SynchronizationSchema:
         """Return the schema of a job, whole."""
-        return SynchronizationSchema(self._read(f"{_job(service_principal_id, job_id)}/schema"))
+        return SynchronizationSchema.from_wire(self._read(f"{_job(service_principal_id, job_id)}/schema"))
 
     def _optional(self, path: str, query: tuple[tuple[str, str], ...]) -> Any:
         try:
@@ -254,7 +255,7 @@ def delete_job(service_principal_id: str, job_id: str) -> Request:
 
 def unassign(service_principal_id: str, assignment_ids: Sequence[str]) -> Request:
     """Build the batch of DELETEs that takes up to 20 app role assignments away (serviceprincipal-delete-approleassignedto)."""
-    urls = [f"{_sp(service_principal_id)}/appRoleAssignedTo/{quote(entry, safe='')}" for entry in assignment_ids]
+    urls = [f"{_sp(service_principal_id)}/appRoleAssignedTo/{segment(entry)}" for entry in assignment_ids]
     items = [{"id": str(position), "method": "DELETE", "url": url} for position, url in enumerate(urls, start=1)]
     return Request(SERVICE, "POST", batches.PATH, body={"requests": items})
 
@@ -283,4 +284,4 @@ def _sync(service_principal_id: str) -> str:
 
 
 def _job(service_principal_id: str, job_id: str) -> str:
-    return f"{_sync(service_principal_id)}/jobs/{quote(job_id, safe='')}"
+    return f"{_sync(service_principal_id)}/jobs/{segment(job_id)}"

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msal
 
 from runbook_lib.errors import ApiError, StepBlocked
-from runbook_lib.http import Request, Service, SignInSession
+from runbook_lib.http import Request, Service, SignInSession, understood
 from runbook_lib.secret import Secret
 
 
@@ -107,7 +107,8 @@ class _FetchedToken(ABC):
     def grant(self, *, renew: bool = False) -> Grant:
         """Return the token, fetched once. Raises `StepBlocked` in the service's words when the sign-in is refused."""
         if self._current is None or renew:
-            self._current = self._fetch()
+            with understood("the answer to the sign-in"):
+                self._current = self._fetch()
         return self._current
 
     @abstractmethod

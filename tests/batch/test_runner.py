@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -12,11 +13,14 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from runbook_lib.__main__ import main
 from runbook_lib.batch import command, runner, warm_kernels
 from runbook_lib.batch.command import Wanted
 from runbook_lib.batch.one_tenant import TenantOutcome, Workshop, run_tenant
 from runbook_lib.batch.runner import Options, run_tenants
+from runbook_lib.batch.summary import tenant_rows
 from runbook_lib.errors import SettingsError
 from runbook_lib.journal import read_events
 from runbook_lib.sandbox.server import Sandbox
@@ -235,3 +239,53 @@ def until(found, timeout_s=60):
             return value
         time.sleep(0.005)
     raise AssertionError("it did not come")
+
+
+def test_where_no_folder_can_be_made_nothing_is_sent(sandbox, tmp_path):
+    (tmp_path / "file").touch()
+    before = len(sandbox.simulation.history)
+    wanted = Wanted(Path(sandbox.ready["tenants_file"]), RunMode.APPLY, ("fresh",), out=tmp_path / "file")
+    with pytest.raises(SettingsError, match=r"cannot be made \(Not a directory\)\. Choose another --out"):
+        command.carry_out(wanted, Options())
+    assert len(sandbox.simulation.history) == before
+
+
+def test_a_full_disk_is_told_as_what_it_is_and_the_others_go_on(sandbox, tmp_path, monkeypatch):
+    def full(tenant, *_):
+        if tenant.name == "fresh":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return TenantOutcome(tenant.name, "done", "", tmp_path)
+
+    monkeypatch.setattr(runner, "run_tenant", full)
+    wanted = Wanted(Path(sandbox.ready["tenants_file"]), RunMode.APPLY, ("fresh", "complete"), out=tmp_path)
+    _, outcomes, code = command.carry_out(wanted, Options())
+    assert ([one.status for one in outcomes], code) == (["failed", "done"], 1)
+    assert "No space left on device" in outcomes[0].about
+    assert "Make room" in outcomes[0].about
+    assert "defect" not in outcomes[0].about
+
+
+def test_a_journal_that_cannot_be_read_hides_nothing_of_the_others(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        begun = {"v": 2, "event": "run", "time": "2026-01-01T00:00:00+00:00", "tenant": name, "mode": "plan", "tool": "1"}
+        (tmp_path / name / "journal.jsonl").write_text(json.dumps(begun) + "\n")
+    (tmp_path / "one" / "journal.jsonl").write_text("garbage\n{}\n")
+    (tmp_path / "run.json").write_text(json.dumps({"tenants_file": "x", "mode": "plan", "tenants": ["one", "two"]}))
+    result = CliRunner().invoke(main, ["report", str(tmp_path)])
+    assert result.exit_code == 1, result.output
+    rows = json.loads((tmp_path / "summary.json").read_text())
+    assert [(row["name"], row["status"]) for row in rows] == [("one", "failed"), ("two", "interrupted")]
+    assert "line 1 is not readable" in rows[0]["about"]
+    assert "Restore the file from a copy" in rows[0]["about"]
+
+
+def test_a_clock_that_was_set_back_makes_no_time_negative(tmp_path):
+    (tmp_path / "one").mkdir()
+    events = [
+        {"v": 2, "event": "run", "time": "2026-01-01T02:00:00+00:00"},
+        {"v": 2, "event": "end", "time": "2026-01-01T01:00:00+00:00"},
+    ]
+    (tmp_path / "one" / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    [row] = tenant_rows([TenantOutcome("one", "done", "", tmp_path / "one")])
+    assert row.seconds == 0.0

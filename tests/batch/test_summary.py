@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from runbook_lib.batch.one_tenant import TenantOutcome
-from runbook_lib.batch.summary import write_summary
+from runbook_lib.batch.summary import TenantRow, junit, write_summary
 from runbook_lib.steps import STEPS
+from runbook_lib.visible import visible
 
 HOSTILE = "=1+1<script>alert(1)</script>\u202e"
 
@@ -56,3 +57,13 @@ def test_spreadsheet_program_and_build_server_get_the_same_tenants(summary):
     suite = ElementTree.fromstring((summary / "junit.xml").read_text().split("\n", 1)[1])
     assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
     assert [failure.get("type") for failure in suite.iter("failure")] == ["blocked", "not-started"]
+
+
+@pytest.mark.parametrize("text", ["<a href='javascript:1'>&\"", "]]><x/>", "\x00\x1b[31m\u0085\ufffe\ud800", "&#0;&xxe;"])
+def test_no_name_and_no_word_of_a_service_breaks_the_build_server_s_file(text):
+    steps = {"1.2": {"step": "1.2", "status": "FAILED", "reason": text, "remedy": text}}
+    suite = ElementTree.fromstring(junit([TenantRow(text, "failed", text, text, 1.0, steps)]).split("\n", 1)[1])
+    [case] = suite
+    assert (case.get("name"), case[0].get("message")) == (visible(text), visible(text))
+    assert case[0].text == f"1.2 {visible(text)} {visible(text)}"
+    assert [element.tag for element in suite.iter()] == ["testsuite", "testcase", "failure"]

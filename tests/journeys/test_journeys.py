@@ -178,6 +178,11 @@ def _other_strategy(sandbox, customer):
     connection_of(sandbox, "fresh")["strategy"] = "samlp"
 
 
+def _of_another_entra_tenant(sandbox, customer):
+    options = connection_of(sandbox, "fresh")["options"]
+    options |= {"tenantId": "00000000-0000-4000-8000-00000000dead", "tenant_domain": "x.example", "domain": "x.example"}
+
+
 def _no_oidc_application(sandbox, customer):
     client_id = connection_of(sandbox, "fresh")["options"]["client_id"]
     customer.service_principals = {k: v for k, v in customer.service_principals.items() if v["appId"] != client_id}
@@ -225,6 +230,7 @@ def _no_assignment_permission(sandbox, customer):
     [
         (_other_strategy, "0.1", "type samlp"),
         (_no_assignment_permission, "0.2", "AppRoleAssignment.ReadWrite.All"),
+        (_of_another_entra_tenant, "0.2", "belongs to Entra tenant 00000000-0000-4000-8000-00000000dead"),
         (_no_oidc_application, "3.1", "no OpenID Connect application"),
         (_two_of_the_name, "3.2", "2 enterprise applications named"),
         (_nobody_assigned, "3.3", "Nobody is assigned"),
@@ -239,6 +245,30 @@ def test_each_refusal_has_its_own_words_and_sends_no_write(spoil, step, words, s
     row = next(row for row in run.rows if row["status"] == "BLOCKED")
     assert (run.status, row["step"], run.writes()) == ("blocked", step, [])
     assert words in row["reason"]
+
+
+def test_an_unknown_person_in_the_list_stops_before_any_write(tenant, carry_out, entra):
+    adele, unknown = _adele(entra("fresh"))["userPrincipalName"], "nobody@fresh.example"
+    run = carry_out(tenant("fresh", assign=(adele, unknown)))
+    row = next(row for row in run.rows if row["status"] == "BLOCKED")
+    assert (run.status, run.writes(), unknown in row["reason"]) == ("blocked", [], True)
+
+
+def test_a_list_that_names_somebody_twice_assigns_them_once(tenant, carry_out, entra):
+    adele = _adele(entra("fresh"))
+    run = carry_out(tenant("fresh", assign=(adele["userPrincipalName"], adele["id"])))
+    principal, _ = scim_side(entra("fresh"), "fresh")
+    ours = [a["principalId"] for a in entra("fresh").assignments if a["resourceId"] == principal["id"]]
+    assert (run.status, ours) == ("done", [adele["id"]])
+
+
+def test_a_name_with_quotes_finds_its_own_application_and_no_other(tenant, carry_out, entra):
+    """An apostrophe that ended the OData literal would find nothing, or everything; the next run would make a second one."""
+    settings = tenant("fresh", scim_app_name="O'Neill's ' or displayName ne '")
+    assert carry_out(settings).status == "done"
+    again = carry_out(settings)
+    assert (again.status, again.writes()) == ("unchanged", [])
+    assert [p["displayName"] for p in entra("fresh").service_principals.values()].count(settings.scim_app_name) == 1
 
 
 def test_a_quarantined_job_is_never_started(tenant, carry_out, entra):

@@ -63,6 +63,23 @@ def test_a_second_session_of_a_tenant_is_refused_until_the_first_ends(tenant, tm
     Session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "b" / "fresh").finish()
 
 
+def test_a_connection_named_by_its_id_and_by_its_name_is_one(sandbox, tenant, tmp_path):
+    by_id = tenant("fresh", auth0_connection=connection_of(sandbox, "fresh")["id"])
+    first = Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "a" / "fresh")
+    first.do("0.1")
+    with pytest.raises(TenantBusy, match="another run holds it"):
+        Session(by_id, mode=RunMode.APPLY, out=tmp_path / "b" / "fresh")
+    first.finish()
+    first = Session(by_id, mode=RunMode.APPLY, out=tmp_path / "b" / "fresh")
+    second = Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "c" / "fresh")
+    with pytest.raises(TenantBusy, match="another run holds it"):
+        second.do("0.1")
+    assert [entry for entry in sandbox.simulation.history if entry["method"] in ("PATCH", "PUT")] == []
+    first.finish()
+    assert second.do("0.1").status == "PASSED"
+    second.finish()
+
+
 def test_a_page_holds_the_tenant_only_while_it_acts(tenant, tmp_path):
     page = Session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "a" / "fresh", is_page=True)
     run = Session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "b" / "fresh")

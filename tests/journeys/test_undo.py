@@ -126,3 +126,26 @@ def test_a_folder_without_journals_is_bad_usage(tmp_path):
 
     result = CliRunner().invoke(main, ["undo", str(tmp_path)])
     assert (result.exit_code, "holds no journal" in result.stderr) == (2, True)
+
+
+def test_a_run_of_another_tenant_is_not_taken_back(sandbox, tenant, carry_out):
+    """Somebody copied settings over, or took a journal along: nothing is asked of the other tenant."""
+    from click.testing import CliRunner
+
+    run = carry_out(tenant("fresh"))
+    (run.out / "settings.json").write_text(json.dumps(tenant("half-done").model_dump(mode="json")))
+    start = len(sandbox.simulation.history)
+    result = CliRunner().invoke(main, ["undo", str(run.out.parent), "--mode", "apply"])
+    assert (result.exit_code, "it is the journal of fresh" in result.stdout) == (1, True)
+    assert len(sandbox.simulation.history) == start
+
+
+def test_hostile_names_do_nothing_on_the_page_of_an_undo(tenant, carry_out, entra, take_back):
+    customer, hostile = entra("fresh"), "=1<img src=x onerror=alert(1)>\u202e"
+    for assignment in customer.assignments:
+        assignment["principalDisplayName"] = hostile
+    run = carry_out(tenant("fresh", scim_app_name="=Acme <b>SCIM</b>"))
+    take_back(tenant("fresh", scim_app_name="=Acme <b>SCIM</b>"), run.out, "plan")
+    page = (run.out / "undo.html").read_text()
+    assert "&lt;b&gt;SCIM" in page
+    assert ("<b>SCIM" in page, "<img" in page, "\u202e" in page) == (False, False, False)

@@ -87,6 +87,7 @@ class Laboratory:
     early_starts: list[str] = field(default_factory=list)
     runs: int = 0
     elapsed_s: float = 0.0
+    set_back_s: float = 0.0  # by so much somebody has set this machine's clock back
 
     def __post_init__(self) -> None:
         self.name = "half-done" if self.furnished else "fresh"
@@ -234,7 +235,7 @@ class Laboratory:
         return Machine(
             open_http=open_http,
             sleep=sleep,
-            now=lambda: start + timedelta(seconds=self.elapsed_s + self.sent * 0.01),
+            now=lambda: start + timedelta(seconds=self.elapsed_s + self.sent * 0.01 - self.set_back_s),
             clock=lambda: self.elapsed_s + self.sent * 0.01,
             name=name,
             locks=locks,
@@ -285,6 +286,8 @@ class Laboratory:
         def watched(call: Any) -> Any:
             if call.method == "POST" and call.path.endswith("/start"):
                 self.early_starts += self.wrongs(before_start=True)
+            if call.path.endswith("/restart"):
+                self.early_starts.append("restart was called")
             return handler(call)
 
         self.simulation._routed = watched  # type: ignore[method-assign]
