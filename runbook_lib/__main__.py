@@ -10,11 +10,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from runbook_lib import __version__
+from runbook_lib.errors import NO_ROOM
 from runbook_lib.secret import guard_process, scrubber
 from runbook_lib.visible import visible
 
@@ -22,7 +23,20 @@ EPILOG = """Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing
 or a hand-over waits for somebody else; 5 another run holds a tenant; 130/143 interrupted."""
 
 
-@click.group(epilog=EPILOG)
+class _Commands(click.Group):
+    """Says in words that there is no room, or no right, for what a command leaves; all else is a defect and looks like one."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as refused:
+            if refused.errno not in NO_ROOM:
+                raise
+            _say(f"Writing files: {refused}. Make room, then run again; a run's summary is made anew by: report RUN_DIR")
+            sys.exit(1)
+
+
+@click.group(epilog=EPILOG, cls=_Commands)
 @click.version_option(__version__)
 def main() -> None:
     """Inbound SCIM for older Azure AD connections, step by step."""
@@ -188,9 +202,6 @@ def run(
     except SettingsError as wrong:
         _say(str(wrong))
         sys.exit(2)
-    except OSError as full:  # journals are kept on disk before anything is sent: what is lost is the summary
-        _say(f"Writing the summary: {full}. Make room, then: python -m runbook_lib report RUN_DIR")
-        sys.exit(1)
     if as_json:
         rows = [{"name": o.name, "status": o.status, "about": o.about} for o in outcomes]
         click.echo(scrubber.scrub(json.dumps({"folder": str(folder), "tenants": rows}, ensure_ascii=False)))

@@ -15,10 +15,13 @@ Every message has three parts: what was attempted, what came back, what to do no
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)  # of an `OSError`: for the operator to mend, and no defect
 
 
 class RunbookError(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -23,7 +22,7 @@ from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, run_t
 from runbook_lib.batch.parts import parts_told
 from runbook_lib.batch.sharing import Sharing
 from runbook_lib.batch.warm_kernels import KernelKind, get_warm
-from runbook_lib.errors import JournalFailed, SettingsError
+from runbook_lib.errors import NO_ROOM, JournalFailed, SettingsError
 from runbook_lib.lease import TERMS, Terms
 from runbook_lib.report import exit_code, tenant_status, write_private
 from runbook_lib.secret import scrubber
@@ -80,7 +79,6 @@ class Stop:
 
 
 OUTPUTS = PROJECT / "outputs"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def new_run_folder(out: Path | None) -> Path:
@@ -167,7 +165,7 @@ class _Wave:
         try:
             return self.carry(tenant, place, lambda step: self.watcher.step(tenant.name, step))
         except Exception as defect:  # noqa: BLE001 - the next tenant has nothing to do with it
-            if isinstance(defect, OSError) and defect.errno in _NO_ROOM:
+            if isinstance(defect, OSError) and defect.errno in NO_ROOM:
                 about = f"the files of this run cannot be written ({defect}). Make room, then run again with --resume"
                 return TenantOutcome(tenant.name, "failed", scrubber.scrub(about), place)
             _log.exception("%s: this is a defect of the runbook, please report it", tenant.name)

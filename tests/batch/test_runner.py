@@ -289,3 +289,15 @@ def test_a_clock_that_was_set_back_makes_no_time_negative(tmp_path):
     (tmp_path / "one" / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     [row] = tenant_rows([TenantOutcome("one", "done", "", tmp_path / "one")])
     assert row.seconds == 0.0
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_report_for_which_there_is_no_room_says_so(code, tmp_path, monkeypatch):
+    def refuse(path, text):
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr("runbook_lib.batch.summary.write_private", refuse)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "journal.jsonl").write_text("")
+    result = CliRunner().invoke(main, ["report", str(tmp_path)])
+    assert (result.exit_code, os.strerror(code) in result.stderr, "Make room" in result.stderr) == (1, True, True)
