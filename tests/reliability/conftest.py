@@ -46,7 +46,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def keep(figures: dict[str, str]) -> None:
-    """Put figures in place of those of the same name; a run of a part of the tests leaves the other figures alone."""
+    """Put figures in place of those of the same name; a run of a part of the tests leaves the other figures alone.
+
+    Names hold colons, and so do values.
+    """
     before = KEPT.read_text(encoding="utf-8").splitlines() if KEPT.exists() else []
-    everything = dict(line.split(": ", 1) for line in before) | figures
-    KEPT.write_text("".join(f"{name}: {value}\n" for name, value in sorted(everything.items())), encoding="utf-8")
+    everything = dict(line.split(" = ", 1) for line in before) | figures
+    KEPT.write_text("".join(f"{name} = {value}\n" for name, value in sorted(everything.items())), encoding="utf-8")
