@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -93,9 +94,9 @@ class Fleet:
     def matrix(self) -> View:
         """Show tenants by steps: an icon each, empty where a step was not reached."""
         icons = {number: [_icon(row, number) for row in self._rows] for number in _NUMBERS}
-        rows = tuple((row.name, *(icons[number][n] for number in _NUMBERS)) for n, row in enumerate(self._rows))
+        rows = tuple((row.name, row.status, *(icons[number][n] for number in _NUMBERS)) for n, row in enumerate(self._rows))
         legend = "   ".join(f"{icon} {status}" for status, icon in ICONS.items())
-        return _view(Table(f"Tenants by steps:   {legend}", ("tenant", *_NUMBERS), rows))
+        return _view(Table(f"Tenants by steps:   {legend}", ("tenant", "status", *_NUMBERS), rows))
 
     def needs(self) -> View:
         """Show what needs somebody, and what to do about it."""
@@ -128,7 +129,9 @@ def _said(text: str) -> View:
 
 
 def _view(table: Table) -> View:
-    page = f"<p>{escape(visible(table.title))}</p>{tables.html(table)}"
+    # JupyterLab sets cells to the right, as for numbers; what is here is words.
+    rows = re.sub(r"<(t[dh])>", r'<\1 style="text-align: left">', tables.html(table))
+    page = f"<p>{escape(visible(table.title))}</p>{rows}"
     return View(page, f"{visible(table.title)}\n\n{tables.text(table)}")
 
 
