@@ -165,7 +165,7 @@ def _svg(bars: Sequence[tuple[str, tuple[int, ...]]], total: int) -> str:
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
     ]
     for place, (word, colour, _) in enumerate(_PARTS):
-        left = _LABEL + place * 100
+        left = width - (len(_PARTS) - place) * 112
         marks.append(f'<rect x="{left}" y="6" width="12" height="12" fill="{colour}"/>')
         marks.append(f'<text x="{left + 16}" y="16" fill="#1f2328">{word}</text>')
     for line, (label, counts) in enumerate(bars):
