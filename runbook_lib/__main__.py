@@ -179,12 +179,23 @@ def run(
 ) -> None:
     """Run the notebook for every tenant of a CSV or YAML file.
 
-    Example: python -m runbook_lib run tenants.csv --mode apply --canary 3
-
-    Later: python -m runbook_lib run --resume outputs/20261124-101500-000000
-
-    One task of ten: python -m runbook_lib run tenants.csv --run-id monday --shard $JOB_COMPLETION_INDEX/10 --out /shared
-    """
+    \b
+    Plan all, write nothing:
+      python -m runbook_lib run tenants.csv
+    Three first, then the rest:
+      python -m runbook_lib run tenants.csv --mode apply --canary 3
+    One tenant:
+      python -m runbook_lib run tenants.csv --mode apply --only contoso
+    Go on with a run, hand-overs included; or with what failed alone:
+      python -m runbook_lib run --resume outputs/20261124-101500-000000
+      python -m runbook_lib run --resume outputs/20261124-101500-000000 --failed
+    One task of ten, which meet in a folder:
+      python -m runbook_lib run tenants.csv --run-id monday --shard $JOB_COMPLETION_INDEX/10 --out /shared
+    The same, at a URL:
+      python -m runbook_lib run tenants.csv --run-id monday --shard 0/10 --out s3://acme-scim/runs
+    On the workers of a dask cluster:
+      python -m runbook_lib run tenants.csv --mode apply --executor dask://10.0.0.5:8786 --out /shared
+    """  # noqa: D301 - click wants the backspace itself: it keeps these lines as they are
     from typing import cast
 
     from runbook_lib.batch.command import Wanted, carry_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -25,10 +26,11 @@ from runbook_lib.visible import visible
 
 # What a bar is made of, from the left: word, colour, statuses of a step. A step that has no result was not reached.
 _PARTS = (
-    ("as wanted", "#1a7f37", ("UNCHANGED", "CHANGED", "PASSED", "NOTED", "HANDOVER")),
+    ("as wanted", "#1a7f37", ("UNCHANGED", "CHANGED", "PASSED", "NOTED")),
     ("planned", "#0969da", ("PLANNED",)),
-    ("stopped", "#c62828", ("BLOCKED", "FAILED")),
-    ("not reached", "#8c959f", ("SKIPPED", "")),
+    ("handed over", "#8a4b00", ("HANDOVER",)),
+    ("stopped", "#c62828", ("BLOCKED", "FAILED", "INTERRUPTED")),
+    ("not reached", "#6e7781", ("SKIPPED", "")),
 )
 _ROW, _LABEL, _BAR = 18, 330, 420  # pixels
 
@@ -61,7 +63,12 @@ class Fleet:
         return _view(Table(f"{len(rows)} tenants", columns, rows))
 
     def inventory(self) -> View:
-        """Show every waad connection of the Auth0 tenant, those outside of the file too, and which procedure each belongs to."""
+        """Show every waad connection of the Auth0 tenant, those outside of the file too, and which procedure each belongs to.
+
+        Where every row hands Auth0 over there is nothing to list: its owner knows. Raises `SettingsError` for several tenants.
+        """
+        if all(tenant.handed_over == "auth0" for tenant in read_tenants(self._file)):
+            return _said("Nobody signs in to Auth0 here: whom that tenant belongs to has the list.")
         found = take_inventory(sign_in_of({}, self._file))
         rows = tuple((one.connection.name, one.verdict.kind, str(one.users), one.scim, one.verdict.why) for one in found)
         return _view(Table(f"{len(rows)} connections", ("connection", "which", "users", "SCIM", "why"), rows))
@@ -73,7 +80,7 @@ class Fleet:
     def run(self) -> View:
         """Apply the procedure to every tenant whose conditions hold, when `mode` is apply; otherwise say so and write nothing."""
         if self._mode is not RunMode.APPLY:
-            return View("<p>Nothing was written: the mode is plan.</p>", "Nothing was written: the mode is plan.")
+            return _said("Nothing was written: the mode is plan.")
         return self._carried_out(RunMode.APPLY)
 
     def _carried_out(self, mode: RunMode) -> View:
@@ -87,9 +94,9 @@ class Fleet:
     def matrix(self) -> View:
         """Show tenants by steps: an icon each, empty where a step was not reached."""
         icons = {number: [_icon(row, number) for row in self._rows] for number in _NUMBERS}
-        rows = tuple((row.name, *(icons[number][n] for number in _NUMBERS)) for n, row in enumerate(self._rows))
+        rows = tuple((row.name, row.status, *(icons[number][n] for number in _NUMBERS)) for n, row in enumerate(self._rows))
         legend = "   ".join(f"{icon} {status}" for status, icon in ICONS.items())
-        return _view(Table(f"Tenants by steps:   {legend}", ("tenant", *_NUMBERS), rows))
+        return _view(Table(f"Tenants by steps:   {legend}", ("tenant", "status", *_NUMBERS), rows))
 
     def needs(self) -> View:
         """Show what needs somebody, and what to do about it."""
@@ -117,8 +124,14 @@ def open_fleet(*, tenants_file: str = "", mode: str = "", out: str = "", jobs: i
     return Fleet(path, wanted, Path(out) if out else None, Options(jobs=jobs, canary=canary))
 
 
+def _said(text: str) -> View:
+    return View(f"<p>{escape(text)}</p>", text)
+
+
 def _view(table: Table) -> View:
-    page = f"<p>{escape(visible(table.title))}</p>{tables.html(table)}"
+    # JupyterLab sets cells to the right, as for numbers; what is here is words.
+    rows = re.sub(r"<(t[dh])>", r'<\1 style="text-align: left">', tables.html(table))
+    page = f"<p>{escape(visible(table.title))}</p>{rows}"
     return View(page, f"{visible(table.title)}\n\n{tables.text(table)}")
 
 
@@ -127,8 +140,14 @@ def _icon(row: TenantRow, number: str) -> str:
 
 
 def _counted(rows: Sequence[TenantRow], number: str) -> tuple[int, ...]:
-    statuses = [row.steps.get(number, {}).get("status", "") for row in rows]
+    statuses = [_meant(row, number) for row in rows]
     return tuple(sum(status in meant for status in statuses) for _, _, meant in _PARTS)
+
+
+def _meant(row: TenantRow, number: str) -> str:
+    """Return a step's status, HANDOVER for a mere note of a tenant that waits: such a step comes after what is waited for."""
+    status = row.steps.get(number, {}).get("status", "")
+    return "HANDOVER" if status == "NOTED" and row.status == "handover" else status
 
 
 def _words(bars: Sequence[tuple[str, tuple[int, ...]]]) -> str:
@@ -146,7 +165,7 @@ def _svg(bars: Sequence[tuple[str, tuple[int, ...]]], total: int) -> str:
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
     ]
     for place, (word, colour, _) in enumerate(_PARTS):
-        left = _LABEL + place * 100
+        left = width - (len(_PARTS) - place) * 112
         marks.append(f'<rect x="{left}" y="6" width="12" height="12" fill="{colour}"/>')
         marks.append(f'<text x="{left + 16}" y="16" fill="#1f2328">{word}</text>')
     for line, (label, counts) in enumerate(bars):

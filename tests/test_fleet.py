@@ -51,9 +51,11 @@ def test_the_chart_counts_every_tenant_once_at_every_step():
         TenantRow("b", "blocked", "", "b", steps={"1.1": {"status": "BLOCKED"}}),
         TenantRow("<c>", "pending", "", "c", steps={"1.1": {"status": "PLANNED"}}),
         TenantRow("d", "not-started", "", "d"),
+        TenantRow("e", "handover", "", "e", steps={"1.1": {"status": "NOTED"}, "0.1": {"status": "HANDOVER"}}),
+        TenantRow("f", "interrupted", "", "f", steps={"1.1": {"status": "INTERRUPTED"}}),
     ]
-    assert fleet._counted(rows, "1.1") == (1, 1, 1, 1)
-    assert all(sum(fleet._counted(rows, number)) == 4 for number in fleet._NUMBERS)
-    picture = ElementTree.fromstring(fleet._svg([("1.1 <Find> & keep", (1, 1, 1, 1))], 4))
+    assert fleet._counted(rows, "1.1") == (1, 1, 1, 2, 1)
+    assert all(sum(fleet._counted(rows, number)) == 6 for number in fleet._NUMBERS)
+    picture = ElementTree.fromstring(fleet._svg([("1.1 <Find> & keep", (1, 1, 0, 1, 1))], 4))
     bars = [float(mark.get("width")) for mark in picture.iter("{http://www.w3.org/2000/svg}rect") if mark.get("height") == "15"]
     assert bars == [105.0] * 4

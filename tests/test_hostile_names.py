@@ -34,7 +34,10 @@ APP_NAME = "=Acme <b>$x$</b>"
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufe00-\ufe0f\U000e0000-\U000e0fff]"
 )
-SUMMARY_TAGS = {"h2", "form", "label", "input", "svg", "text", "rect", "script"}
+SUMMARY_TAGS = set(
+    "main h2 figure figcaption svg text rect form label input fieldset legend select option button output script".split()
+)
+SUMMARY_TAGS |= set("details summary ul li colgroup col".split())
 TAGS = set("html meta title style h1 p strong br table thead tbody tr th td span a div code pre b head body".split())
 REPORT_TAGS = set("h2 dl dt dd figure figcaption caption svg rect path text".split())
 

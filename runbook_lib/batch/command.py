@@ -25,6 +25,7 @@ from runbook_lib.batch.summary import write_summary
 from runbook_lib.batch.tenants_file import read_tenants
 from runbook_lib.errors import JournalFailed, SettingsError
 from runbook_lib.journal import read_events
+from runbook_lib.report import exit_code
 from runbook_lib.settings import RunMode, TenantSettings, output_name
 
 
@@ -63,18 +64,23 @@ class Wanted:
         return Mirror(self._url, self.base) if self._url else None
 
 
+_SIGNALLED = 128  # and above: the exit codes of a run that was told to stop
 Watching = Callable[[int], AbstractContextManager[Watcher]]
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A run's folder, all its tenants, those of this task, and the outcomes of those that need nothing."""
+    """A run's folder, all its tenants, those of this task, and the outcomes of those that are left alone.
+
+    `meant` are the names that `--only` and `--shard` leave: how they ended makes the exit code, of those left alone too.
+    """
 
     folder: Path
     everyone: Sequence[TenantSettings]
     mine: Sequence[TenantSettings]
     kept: dict[str, TenantOutcome]
     mode: RunMode
+    meant: frozenset[str]
 
 
 def carry_out(
@@ -98,6 +104,8 @@ def carry_out(
             with watching(len(todo)) as watcher:
                 made, code = run_tenants(todo, replace(options, mode=run.mode), run.folder, watcher, sharing)
             outcomes |= {outcome.name: outcome for outcome in made}
+            if code < _SIGNALLED:
+                code = exit_code(outcome.status for outcome in outcomes.values() if outcome.name in run.meant)
         finally:
             outcomes |= {one.name: outcome_of(run.folder, one.name) for one in run.mine if one.name not in outcomes}
             ordered = tuple(outcomes[one.name] for one in run.mine)
@@ -170,7 +178,7 @@ def _new(wanted: Wanted) -> _Run:
     mine = _part(_chosen(read_tenants(_file_of(wanted)), wanted.only), wanted.shard)
     folder, mode = new_run_folder(wanted.base), wanted.mode or RunMode.PLAN
     begin(folder, _file_of(wanted), [tenant.name for tenant in mine], mode)
-    return _Run(folder, mine, mine, {}, mode)
+    return _Run(folder, mine, mine, {}, mode, frozenset(tenant.name for tenant in mine))
 
 
 def _joined(wanted: Wanted, sharing: Sharing | None) -> _Run:
@@ -189,7 +197,8 @@ def _joined(wanted: Wanted, sharing: Sharing | None) -> _Run:
         raise SettingsError(f"the run {wanted.run_id} has other tenants", "Name the same file as its other tasks, or another id")
     found = {name: finished(name, mode, folder / output_name(name)) for name in names}
     kept = {name: outcome for name, outcome in found.items() if outcome is not None}
-    return _Run(folder, everyone, _part(everyone, wanted.shard), kept, mode)
+    mine = _part(everyone, wanted.shard)
+    return _Run(folder, everyone, mine, kept, mode, frozenset(tenant.name for tenant in mine))
 
 
 def _resumed(wanted: Wanted) -> _Run:
@@ -203,14 +212,14 @@ def _resumed(wanted: Wanted) -> _Run:
     mode = wanted.mode or about["mode"]
     over = (*DONE, "pending") if mode is RunMode.PLAN else DONE
     asked = ("failed", "blocked", "busy") if wanted.failed else None
-    chosen = {tenant.name for tenant in _part(_chosen(everyone, wanted.only), wanted.shard)}
+    chosen = frozenset(tenant.name for tenant in _part(_chosen(everyone, wanted.only), wanted.shard))
     earlier = [outcome_of(folder, name) for name in about["tenants"]]
     kept = {
         outcome.name: outcome
         for outcome in earlier
         if outcome.status in over or outcome.name not in chosen or (asked and outcome.status not in asked)
     }
-    return _Run(folder, everyone, everyone, kept, mode)
+    return _Run(folder, everyone, everyone, kept, mode, chosen)
 
 
 def _part(tenants: Sequence[TenantSettings], shard: Shard | None) -> Sequence[TenantSettings]:

@@ -72,8 +72,9 @@ class Found:
 def sign_in_of(given: Mapping[str, str], tenants_file: Path | None) -> TenantSettings:
     """Return settings that are good for signing in to one Auth0 tenant, and for nothing else.
 
-    They come from the columns in `given`, or from a tenants file, of which all rows must be of one Auth0 tenant: the first row
-    signs in. The Entra sign-in is in them where all rows share it. Raises `SettingsError` before anything is sent.
+    They come from the columns in `given`, or from a tenants file, of which all rows that sign in to Auth0 must be of one Auth0
+    tenant: the first of them signs in. The Entra sign-in is in them where all rows that have one share it. Raises `SettingsError`
+    before anything is sent.
     """
     if tenants_file is None:
         if missing := [column for column in ("auth0_domain", "auth0_client_secret") if not given.get(column)]:
@@ -82,15 +83,15 @@ def sign_in_of(given: Mapping[str, str], tenants_file: Path | None) -> TenantSet
         return TenantSettings.from_parameters({**TO_BE_CHOSEN, **anchored(given, Path.cwd())})
     if wrong := [column for column, value in given.items() if value]:
         raise SettingsError("it is given beside a tenants file, which has it too", "Give one of both", column=", ".join(wrong))
-    tenants = read_tenants(tenants_file)
+    tenants = [tenant for tenant in read_tenants(tenants_file) if tenant.handed_over != "auth0"]
+    if not tenants:
+        raise SettingsError(f"no row of {tenants_file.name} signs in to Auth0", "Ask whom that tenant belongs to for the list")
     if len({(tenant.auth0_domain, tenant.cloud) for tenant in tenants}) > 1:
         raise SettingsError(f"{tenants_file.name} names more than one Auth0 tenant", "Keep rows of one of them")
-    first = tenants[0]
-    if len({(tenant.entra_client_id, tenant.entra_client_secret) for tenant in tenants}) > 1:
-        return TenantSettings.from_parameters(
-            {**first.model_dump(), "entra_client_id": "", "entra_client_secret": TO_BE_CHOSEN["entra_client_secret"]}
-        )
-    return first
+    entra = {(one.entra_client_id, one.entra_client_secret) for one in tenants if one.handed_over != "entra"}
+    client_id, secret = entra.pop() if len(entra) == 1 else ("", TO_BE_CHOSEN["entra_client_secret"])
+    given = {**tenants[0].model_dump(), "entra_client_id": client_id, "entra_client_secret": secret}
+    return TenantSettings.from_parameters(given)
 
 
 def take_inventory(settings: TenantSettings) -> tuple[Found, ...]:

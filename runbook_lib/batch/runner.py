@@ -9,7 +9,7 @@ import secrets
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from runbook_lib.batch.sharing import Sharing
 from runbook_lib.batch.warm_kernels import KernelKind, get_warm
 from runbook_lib.errors import NO_ROOM, JournalFailed, SettingsError
 from runbook_lib.lease import TERMS, Terms
-from runbook_lib.report import exit_code, tenant_status, write_private
+from runbook_lib.report import exit_code, rows_of, tenant_status, write_private
 from runbook_lib.secret import scrubber
 from runbook_lib.settings import RunMode, TenantSettings, output_name
 
@@ -112,7 +112,7 @@ def run_tenants(
                 run = _Wave(options, folder, carry, watcher, stop, outcomes)
                 for future in [pool.submit(run.one, tenant) for tenant in wave]:
                     future.result()
-            if number == 0 and options.canary and (gate := _gate_failure(outcomes.values())):
+            if number == 0 and options.canary and (gate := _gate_failure(outcomes.values(), sharing)):
                 stop.reason = stop.reason or f"the start gate (4.3) refused {gate} of the first wave"
     ordered = tuple(outcomes[tenant.name] for tenant in tenants)
     return ordered, 128 + stop.signal if stop.signal else exit_code(outcome.status for outcome in ordered)
@@ -173,13 +173,16 @@ class _Wave:
             return TenantOutcome(tenant.name, "failed", about, place)
 
 
-def _gate_failure(outcomes: Any) -> str:
+def _gate_failure(outcomes: Iterable[TenantOutcome], sharing: Sharing | None) -> str:
     """Return the name of a tenant that the start gate refused, empty when there is none."""
     for outcome in outcomes:
-        results = outcome.folder / "results.json"
-        rows = json.loads(results.read_text(encoding="utf-8")) if outcome.status == "blocked" and results.exists() else []
+        if outcome.status != "blocked":
+            continue
+        if sharing and sharing.mirror:  # where a worker of another machine carried it out, its journal is not here yet
+            sharing.mirror.fetch_journals(outcome.folder.name)
+        rows = rows_of(outcome.folder / "journal.jsonl")
         if any(row["step"] == "4.3" and row["status"] == "BLOCKED" for row in rows):
-            return str(outcome.name)
+            return outcome.name
     return ""
 
 

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,8 +28,44 @@ from runbook_lib.visible import as_cell, visible
 
 GOOD = ("done", "unchanged", "pending", "handover")
 _RED = ("BLOCKED", "FAILED")
+# What the page shows alike: as wanted, to be written, somebody else's turn, stopped, not begun. Order: the most urgent first.
+_KINDS = {
+    "bad": ("failed", "blocked", "busy", "interrupted", "FAILED", "BLOCKED", "INTERRUPTED"),
+    "hand": ("handover", "HANDOVER"),
+    "dim": ("not-started", "SKIPPED", "NOTED"),
+    "plan": ("pending", "PLANNED"),
+    "ok": ("done", "unchanged", "CHANGED", "UNCHANGED", "PASSED"),
+}
+_KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words}
+_URGENCY = [word for words in _KINDS.values() for word in words]
+_ICONS = {**ICONS, "INTERRUPTED": "!"}  # of a step that a run was at when it ended; no result of a step
+_REQUEST = re.compile(r" \(request [^()]*\)$")  # the same refusal has another one for each tenant; reports keep it
+_SECTIONS = ("Before", "1 Auth0", "2 Token", "3 Microsoft Entra", "4 Testing")
 _FILES = (("page", "inbound_scim.ipynb"), ("report", "report.html"), ("hand-over", "handover.html"), ("journal", "journal.jsonl"))
-_SPANS = (("up to 5 s", 5.0), ("up to 15 s", 15.0), ("up to 60 s", 60.0), ("up to 5 min", 300.0), ("longer", float("inf")))
+_SPANS = (
+    ("up to 2 s", 2.0),
+    ("up to 5 s", 5.0),
+    ("up to 15 s", 15.0),
+    ("up to 60 s", 60.0),
+    ("up to 5 min", 300.0),
+    ("longer", float("inf")),
+)
+
+
+@dataclass
+class Todo:
+    """What needs somebody, once for all tenants that need the same; `tenants` by their place among the rows."""
+
+    status: str
+    step: str
+    reason: str
+    remedy: str
+    tenants: list[int] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """What the page shows it like."""
+        return _KIND_OF[self.status]
 
 
 @dataclass(frozen=True)
@@ -56,8 +93,8 @@ class TenantRow:
         if self.status in GOOD:
             return ()
         red = tuple(row for row in self.steps.values() if row["status"] in _RED)
-        remedy = "" if red else "Run again with --resume"
-        return red or ({"step": "", "reason": self.about, "remedy": remedy},)
+        cut = next((row for row in self.steps.values() if row["status"] == "INTERRUPTED"), {"step": "", "reason": self.about})
+        return red or ({**cut, "remedy": "Go on with the run: --resume, or the same --run-id again"},)
 
 
 def write_summary(folder: Path, outcomes: Sequence[TenantOutcome], *, is_mirrored: bool = False) -> None:
@@ -67,11 +104,17 @@ def write_summary(folder: Path, outcomes: Sequence[TenantOutcome], *, is_mirrore
     """
     rows = [_row(outcome, folder) for outcome in outcomes]
     if is_mirrored:
-        rows = [replace(row, files=_FILES if row.seconds is not None else ()) for row in rows]
+        rows = [replace(row, files=_files_elsewhere(row)) for row in rows]
     write_private(folder / "summary.json", json.dumps([_flat(row) for row in rows], indent=1, ensure_ascii=False))
     write_private(folder / "summary.csv", summary_csv(rows))
     write_private(folder / "summary.html", summary_html(rows))
     write_private(folder / "junit.xml", junit(rows))
+
+
+def _files_elsewhere(row: TenantRow) -> tuple[tuple[str, str], ...]:
+    """Return the files that a tenant has left on some machine: a sheet only where a step is handed over."""
+    has_sheet = any(step["status"] == "HANDOVER" for step in row.steps.values())
+    return tuple(file for file in _FILES if row.seconds is not None and (has_sheet or file[0] != "hand-over"))
 
 
 def tenant_rows(outcomes: Iterable[TenantOutcome]) -> list[TenantRow]:
@@ -86,6 +129,9 @@ def _row(outcome: TenantOutcome, base: Path) -> TenantRow:
         for event in events
         if event["event"] == "result"
     }
+    if outcome.status == "interrupted" and events and (at := next((s.number for s in STEPS if s.number not in steps), "")):
+        about = outcome.about if f" {at}," in outcome.about else f"interrupted before {at}"
+        steps[at] = {"step": at, "status": "INTERRUPTED", "reason": about, "remedy": ""}
     times = [datetime.fromisoformat(event["time"]) for event in events]
     return TenantRow(
         outcome.name,
@@ -125,25 +171,43 @@ def summary_csv(rows: Sequence[TenantRow]) -> str:
 
 def summary_html(rows: Sequence[TenantRow]) -> str:
     """Return one page without outside resources: counts, durations, what to do, and tenants by steps; every text escaped."""
+    todos = _todos(rows)
+    counts = sorted(Counter(row.status for row in rows).items(), key=lambda counted: _URGENCY.index(counted[0]))
     return template("summary.html.j2").render(
         tenants=rows,
         total=len(rows),
-        counts=Counter(row.status for row in rows).most_common(),
+        counts=[(status, count, _KIND_OF[status]) for status, count in counts],
         durations=_durations(rows),
+        todos=todos,
+        places={(number, todo.step): place for place, todo in enumerate(todos, start=1) for number in todo.tenants},
         steps=STEPS,
-        icons=ICONS,
+        sections=[(title, sum(step.number[0] == str(place) for step in STEPS)) for place, title in enumerate(_SECTIONS)],
+        icons=_ICONS,
+        kinds=_KIND_OF,
     )
 
 
-def _durations(rows: Sequence[TenantRow]) -> list[tuple[str, int]]:
-    """Return how many tenants took how long, by spans."""
+def _todos(rows: Sequence[TenantRow]) -> list[Todo]:
+    """Return what needs somebody, the most urgent first, and what many tenants need once."""
+    found: dict[tuple[str, ...], Todo] = {}
+    for number, row in enumerate(rows):
+        for need in row.needs:
+            key = (row.status, need["step"], _REQUEST.sub("", need["reason"]), need["remedy"])
+            found.setdefault(key, Todo(*key)).tenants.append(number)
+    return sorted(found.values(), key=lambda todo: _URGENCY.index(todo.status))
+
+
+def _durations(rows: Sequence[TenantRow]) -> list[tuple[str, int, str]]:
+    """Return how many tenants took how long, by spans up to the longest there is; of what kind the bar is: of none."""
     took = [row.seconds for row in rows if row.seconds is not None]
     limits = [0.0, *(limit for _, limit in _SPANS)]
-    return [
-        (words, sum(least < max(seconds, 0.01) <= most for seconds in took))
+    spans = [
+        (words, sum(least < max(seconds, 0.01) <= most for seconds in took), "")
         for (words, most), least in zip(_SPANS, limits, strict=False)
-        if took
     ]
+    while spans and not spans[-1][1]:
+        spans.pop()
+    return spans
 
 
 def junit(rows: Sequence[TenantRow]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from runbook_lib.batch import cluster
 from runbook_lib.batch.command import Wanted, carry_out
@@ -124,6 +127,31 @@ def test_a_worker_resolves_references_itself_and_says_what_it_lacks(dask, sandbo
     _, [outcome], code = carry_out(Wanted(tmp_path / "one.csv", out=tmp_path / "shared"), options, unseen)
     assert (outcome.status, code, len(sandbox.simulation.history)) == ("failed", 1, before)
     assert "on a worker: Reading the settings (column entra_client_secret): env:SCIM_TEST_ENTRA_SECRET is empty" in outcome.about
+
+
+def test_workers_carry_out_tenants_of_which_one_side_is_somebody_elses(dask, sandbox, tmp_path):
+    with Path(sandbox.ready["tenants_file"]).open(newline="") as handle:
+        [fresh, half_done] = [row for row in csv.DictReader(handle) if row["name"] in ("fresh", "half-done")]
+    connection = next(one for one in sandbox.world.auth0.connections.values() if one["name"] == "half-done-azure-ad")
+    (tmp_path / "token").write_text("tok-" + "x" * 40)
+    mirror = {
+        "auth0_client_id": "",
+        "auth0_client_secret": "",
+        "scim_endpoint": f"https://{sandbox.world.auth0.domain}/scim/v2/connections/{connection['id']}",
+        "scim_token": f"file:{tmp_path / 'token'}",
+        "oidc_client_id": connection["options"]["client_id"],
+    }
+    rows = [{**fresh, "entra_client_id": "", "entra_client_secret": ""}, {**half_done, **mirror}]
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(rows))
+    wanted = Wanted(tmp_path / "two.yaml", RunMode.APPLY, out=f"file://{tmp_path / 'shared'}", run_id="monday")
+    _, outcomes, _ = carry_out(wanted, Options(executor=dask[0], terms=QUICK), unseen)
+    folder = tmp_path / "shared" / "monday"
+    assert (outcomes[0].status, (folder / "fresh" / "handover.html").exists()) == ("handover", True)
+    # The token is nobody's, so that Entra's own test of it stops the mirror: on the worker, with what the YAML alone carries.
+    assert outcomes[1].about.startswith("3.6: "), outcomes[1]
+    page = (folder / "summary.html").read_text()
+    linked = set(re.findall(r'<a href="([^"#]+)">', page))
+    assert (len(linked), [file for file in linked if not (folder / file).exists()]) == (8, [])
 
 
 @pytest.mark.parametrize(

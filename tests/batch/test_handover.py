@@ -9,6 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runbook_lib.batch.command import Wanted, carry_out
+from runbook_lib.batch.inventory import left_open, sign_in_of
+from runbook_lib.batch.progress import unseen
+from runbook_lib.batch.runner import Options
+from runbook_lib.batch.sharing import Shard
+from runbook_lib.errors import SettingsError
+from runbook_lib.fleet import open_fleet
+from runbook_lib.journal import read_events
+from runbook_lib.settings import RunMode
 from tests.notebooks.test_notebook import command_line
 
 
@@ -67,3 +76,41 @@ def test_a_scim_token_that_is_not_there_is_refused_before_anything_is_sent(sandb
     result = command_line("run", tenants_file(**changes, scim_token="file:nowhere"), "--out", tmp_path / "out")
     assert (result.returncode, len(sandbox.simulation.history)) == (2, before)
     assert "column scim_token" in result.stderr
+
+
+def test_a_hand_over_is_not_done_when_resumed_and_keeps_its_exit_code_when_left_alone(sandbox, tenants_file, tmp_path):
+    path = tenants_file(entra_client_id="", entra_client_secret="")
+    folder, _, code = carry_out(Wanted(path, RunMode.APPLY, out=tmp_path / "out"), Options(), unseen)
+    begun = count_of_runs(folder)
+    _, [again], code_again = carry_out(Wanted(None, resume=folder), Options(), unseen)
+    assert (code, code_again, again.status, count_of_runs(folder)) == (4, 4, "handover", begun + 1)
+    _, [kept], code_failed = carry_out(Wanted(None, resume=folder, failed=True), Options(), unseen)
+    assert (kept.status, code_failed, count_of_runs(folder)) == ("handover", 4, begun + 1)
+
+
+def test_a_run_that_several_tasks_share_does_a_hand_over_again(sandbox, tenants_file, tmp_path):
+    path = tenants_file(entra_client_id="", entra_client_secret="")
+    wanted = Wanted(path, RunMode.APPLY, out=tmp_path / "out", run_id="monday", shard=Shard(0, 1))
+    codes = [carry_out(wanted, Options(), unseen)[2] for _ in range(2)]
+    assert (codes, count_of_runs(tmp_path / "out" / "monday")) == ([4, 4], 2)
+
+
+def count_of_runs(folder):
+    return [event["event"] for event in read_events(folder / "fresh" / "journal.jsonl")].count("run")
+
+
+def test_an_inventory_signs_in_with_a_row_that_can_and_leaves_entra_open(sandbox, tmp_path):
+    with Path(sandbox.ready["tenants_file"]).open(newline="") as handle:
+        rows = list(csv.DictReader(handle))[:3]
+    mirror = {**rows[0], "auth0_client_id": "", "auth0_client_secret": ""}
+    handed = {**rows[1], "entra_client_id": "", "entra_client_secret": ""}
+    path = tmp_path / "tenants.yaml"
+    path.write_text(yaml.safe_dump([mirror, handed]))
+    settings = sign_in_of({}, path)
+    assert (settings.name, left_open(settings)) == (handed["name"], ("entra_client_id", "entra_client_secret", "test_user"))
+    path.write_text(yaml.safe_dump([mirror, handed, rows[2]]))
+    assert left_open(sign_in_of({}, path)) == ("test_user",)
+    path.write_text(yaml.safe_dump([mirror]))
+    with pytest.raises(SettingsError, match="signs in to Auth0"):
+        sign_in_of({}, path)
+    assert "Nobody signs in to Auth0 here" in repr(open_fleet(tenants_file=str(path)).inventory())

@@ -57,7 +57,7 @@ def pretend(monkeypatch):
             if isinstance(status, Exception):
                 raise status
             folder.mkdir(parents=True)
-            (folder / "results.json").write_text(json.dumps(list(results)))
+            (folder / "journal.jsonl").write_text("".join(json.dumps({"event": "result", **one}) + "\n" for one in results))
             return TenantOutcome(tenant.name, status, "", folder)
 
         monkeypatch.setattr(runner, "run_tenant", run)

@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from runbook_lib.batch import summary as summaries
 from runbook_lib.batch.one_tenant import TenantOutcome
-from runbook_lib.batch.summary import TenantRow, junit, write_summary
+from runbook_lib.batch.summary import TenantRow, junit, summary_html, tenant_rows, write_summary
 from runbook_lib.steps import STEPS
 from runbook_lib.visible import visible
 
@@ -67,3 +68,50 @@ def test_no_name_and_no_word_of_a_service_breaks_the_build_server_s_file(text):
     assert (case.get("name"), case[0].get("message")) == (visible(text), visible(text))
     assert case[0].text == f"1.2 {visible(text)} {visible(text)}"
     assert [element.tag for element in suite.iter()] == ["testsuite", "testcase", "failure"]
+
+
+def row(name, status, *, about="", **steps):
+    results = {number.replace("_", "."): word for number, word in steps.items()}
+    return TenantRow(
+        name,
+        status,
+        about,
+        name,
+        1.0,
+        {n: {"step": n, "status": word, "reason": f"{word} (request {name})", "remedy": "mend"} for n, word in results.items()},
+    )
+
+
+def test_what_many_tenants_need_is_said_once_and_the_most_urgent_comes_first():
+    rows = [row("a", "not-started"), row("b", "failed", **{"3_2": "FAILED"}), row("c", "failed", **{"3_2": "FAILED"})]
+    page = summary_html(rows)
+    todo = page[page.index("<h2>What to do") : page.index("<h2>All tenants")]
+    assert re.findall(r'data-of="(\d)"', todo) == ["1", "2", "0"]
+    assert (todo.count("<tr id="), todo.count("FAILED"), "request" in todo) == (2, 1, False)
+    assert page.count('<a href="#todo-1" aria-label=') == 2  # each red cell leads there
+
+
+def test_a_hand_over_has_a_colour_and_a_word_of_its_own_and_says_what_comes_next():
+    page = summary_html(
+        [row("a", "handover", about="see handover.html", **{"1_1": "PASSED", "2_2": "HANDOVER", "3_2": "HANDOVER"})]
+    )
+    assert page.count('<td class="s HANDOVER hand"') == 2
+    assert '<span class="word hand">handover</span>' in page
+    todo = page[page.index("<h2>What to do") : page.index("<h2>All tenants")]
+    assert ("see handover.html" in todo, "mend" in todo) == (True, True)
+
+
+def test_an_interrupted_tenant_shows_where(tmp_path, tenant, carry_out):
+    out = carry_out(tenant("fresh"), "plan").out
+    lines = (out / "journal.jsonl").read_text().splitlines(keepends=True)
+    cut = next(n for n, line in enumerate(lines) if '"result"' in line and '"step": "1.2"' in line)
+    (out / "journal.jsonl").write_text("".join(lines[:cut]))
+    [seen] = tenant_rows([TenantOutcome("fresh", "interrupted", "interrupted at 1.1, run again", out)])
+    assert seen.steps["1.2"]["status"] == "INTERRUPTED"
+    assert [(need["step"], need["reason"]) for need in seen.needs] == [("1.2", "interrupted before 1.2")]
+
+
+def test_a_sheet_on_another_machine_is_linked_only_where_there_is_one(tmp_path):
+    rows = [row("a", "done", **{"1_1": "PASSED"}), row("b", "handover", **{"2_2": "HANDOVER"})]
+    linked = [[label for label, _ in summaries._files_elsewhere(one)] for one in rows]
+    assert linked == [["page", "report", "journal"], ["page", "report", "hand-over", "journal"]]
