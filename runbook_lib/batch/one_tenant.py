@@ -15,7 +15,7 @@ from runbook_lib.batch.grants import Grants
 from runbook_lib.batch.quick_imports import without_grammar
 from runbook_lib.batch.sharing import Held, Sharing
 from runbook_lib.batch.warm_kernels import KernelKind
-from runbook_lib.errors import JournalFailed, TenantBusy
+from runbook_lib.errors import JournalFailed, LeaseLost, TenantBusy
 from runbook_lib.lock import TenantLock
 from runbook_lib.report import rebuild_report, tenant_status, write_private
 from runbook_lib.secret import scrubber
@@ -144,9 +144,7 @@ def _run_here(
         except PapermillExecutionError as failed:
             kind, trouble = failed.ename, f"{failed.ename}: {failed.evalue}"
         except StoppedEarly:
-            if _size(journal) == before:
-                return TenantOutcome(tenant.name, "not-started", "not started: the run was asked to stop", folder)
-            trouble = "the run was asked to stop"
+            kind, trouble = _why_stopped(held)
         except (DeadKernelError, RuntimeError) as died:
             trouble = f"the kernel died: {died}"
             if _size(journal) == before and start < STARTS:
@@ -156,10 +154,19 @@ def _run_here(
         status, about = _REFUSED[kind], trouble
     elif _size(journal) > before:
         status, about = _ended(journal)
+    elif kind == "StoppedEarly":
+        status, about = "not-started", f"not started: {trouble}"
     else:
         status, about = "failed", trouble or "nothing happened"
     about = scrubber.scrub(about if not trouble or trouble in about else f"{about} ({trouble})")
     return TenantOutcome(tenant.name, status, about, folder, time.monotonic() - started)
+
+
+def _why_stopped(held: Held | None) -> tuple[str, str]:
+    """Return what ended a run between two cells, as the name of an error and in words."""
+    if held is not None and held.is_lost():
+        return LeaseLost.__name__, str(LeaseLost())
+    return "StoppedEarly", "the run was asked to stop"
 
 
 def _held(tenant: TenantSettings, folder: Path) -> str:
