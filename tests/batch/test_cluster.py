@@ -72,6 +72,7 @@ def until(found, timeout_s=90):
 def test_a_worker_is_killed_in_mid_run_and_every_tenant_is_done_exactly_once(dask, tmp_path):
     address, workers = dask
     with Sandbox(seed=7, tenants=TENANTS) as sandbox:
+        sandbox.simulation.pressure.delay_s = 0.2  # so that many are at work at the same time, however fast the machine
         names = tuple(f"tenant-000{n}" for n in range(1, TENANTS + 1))
         wanted = Wanted(Path(sandbox.ready["tenants_file"]), RunMode.APPLY, names, out=tmp_path / "shared", run_id="monday")
         options, results = Options(executor=address, terms=QUICK), []
@@ -81,6 +82,7 @@ def test_a_worker_is_killed_in_mid_run_and_every_tenant_is_done_exactly_once(das
         # More of them at work than one worker has threads: some are on the other one.
         until(lambda: sum(is_writing(path) for path in folder.glob("*/journal.jsonl")) > THREADS)
         workers["a"].kill()
+        sandbox.simulation.pressure.delay_s = 0.0
         run.join(300)
         [(_, outcomes, code)] = results
         assert ([(one.name, one.status) for one in outcomes], code) == ([(name, "done") for name in names], 0)
