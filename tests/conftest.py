@@ -20,7 +20,13 @@ from runbook_lib.settings import RunMode, TenantSettings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--browser", action="store_true", help="tests/browser too: needs Debian's chromium")
+    parser.addoption(
+        "--browser",
+        nargs="?",
+        const="all",
+        choices=("all", "sample"),
+        help="tests/browser too, all or a fixed sample: needs Debian's chromium",
+    )
     parser.addoption("--full", action="store_true", help="tests/reliability: all trials instead of a sample")
     parser.addoption("--pictures", action="store_true", help="tests/browser: write the pictures that the README shows")
 

@@ -23,12 +23,28 @@ from tests.browser.lab import CHROMIUM_FLAGS, Lab, chromium, running_lab
 PICTURES = Path(__file__).resolve().parent.parent.parent / "docs" / "pictures"
 NARROW = {"width": 1280, "height": 900}
 expect.set_options(timeout=30_000)
+SAMPLE = (  # what runs with the other tests before anything lands; all of them take minutes
+    "test_from_the_command_to_the_first_plan_one_click_and_nothing_typed",
+    "test_the_whole_procedure_by_clicking_only",
+    "test_a_tenant_is_connected_by_six_typed_fields_at_most_and_no_secret_is_saved",
+    "test_a_person_signs_in_by_device_code_while_the_page_stays_alive",
+    "test_axe_finds_nothing_in_plan_proof_editor_refusal_and_forms[1280-light]",
+    "test_the_keyboard_sifts_and_leads_from_a_red_mark_to_its_remedy",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not in the sample, where only that is asked for."""
+    if config.getoption("--browser") == "sample":
+        for item in items:
+            if item.path.parent == Path(__file__).parent and item.name not in SAMPLE:
+                item.add_marker(pytest.mark.skip(reason="not in the sample: give --browser"))
 
 
 @pytest.fixture(scope="session")
 def playwright(request: pytest.FixtureRequest) -> Iterator[Playwright]:
     if not request.config.getoption("--browser"):
-        pytest.skip("give --browser: these tests take some two minutes")
+        pytest.skip("give --browser: these tests take some minutes")
     if chromium() is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
     with sync_playwright() as started:
