@@ -34,10 +34,12 @@ SAMPLE = (  # what runs with the other tests before anything lands; all of them 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not in the sample, where only that is asked for."""
+    """Put these tests last, for Playwright keeps an event loop running in this thread, and leave out what is not asked for."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.parent == here)
     if config.getoption("--browser") == "sample":
         for item in items:
-            if item.path.parent == Path(__file__).parent and item.name not in SAMPLE:
+            if item.path.parent == here and item.name not in SAMPLE:
                 item.add_marker(pytest.mark.skip(reason="not in the sample: give --browser"))
 
 
