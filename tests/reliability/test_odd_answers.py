@@ -78,7 +78,7 @@ def test_no_odd_answer_is_taken_for_nothing(odd, tmp_path, figure, trials):
         assert whole.run().status == "done"
         everything += [(furnished, n, kind) for n in range(1, odd["sent"] + 1) for kind in BODIES]
     random.Random(4).shuffle(everything)
-    chosen = everything[: trials(16, len(everything))]
+    chosen = everything[: trials(10, len(everything))]
     wrongs = {}
     for number, one in enumerate(chosen):
         if found := trial(tmp_path / f"{number}", odd, *one)[1]:

@@ -47,7 +47,7 @@ def converged_after(laboratory: Laboratory) -> int | None:
 
 
 def test_runs_with_several_faults_are_repaired(tmp_path, figure, trials):
-    count = trials(25, 2000)
+    count = trials(15, 2000)
     needed: Counter[int | None] = Counter()
     untrue, early, wrote = [], [], []
     for seed in range(count):
@@ -105,7 +105,7 @@ def without(document: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def test_undo_brings_back_what_was_there_also_when_it_breaks(tmp_path, figure, trials):
-    count = trials(15, 500)
+    count = trials(10, 500)
     left, second, created = [], [], []
     for seed in range(count):
         dice = random.Random(seed)

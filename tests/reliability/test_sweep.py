@@ -88,7 +88,7 @@ def every_trial(tmp_path_factory):
 
 
 def test_every_single_fault_is_repaired_by_running_again(every_trial, tmp_path, figure, trials):
-    chosen = every_trial[: trials(40, len(every_trial))]
+    chosen = every_trial[: trials(30, len(every_trial))]
     done = [trial(tmp_path / str(n), *one) for n, one in enumerate(chosen)]
     flaws = [flaw for one in done for flaw in one.flaws()]
     reruns = Counter(len(one.outcomes) - 1 for one in done)
