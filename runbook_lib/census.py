@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runbook_lib.models import Auth0User
 
@@ -73,17 +73,12 @@ def census_of(people: Iterable[Person], profiles: Iterable[Auth0User], nested_gr
 
 
 def census_without_auth0(people: Iterable[Person], nested_groups: int = 0) -> Census:
-    """Count `people` where the users in Auth0 are not known: whoever could come to harm counts."""
-    everyone = list({person.id: person for person in people}.values())
-    mails = Counter(person.mail.lower() for person in everyone if person.mail)
-    return Census(
-        len(everyone),
-        would_be_blocked=_names(person for person in everyone if not person.is_enabled),
-        sharing_mail=tuple(sorted(mail for mail, count in mails.items() if count > 1)),
-        without_mail=_names(person for person in everyone if person.is_enabled and not person.mail),
-        nested_groups=nested_groups,
-        saw_auth0=False,
-    )
+    """Count `people` where nobody can look at Auth0: each counts as having a user there who may sign in."""
+    everyone = tuple(people)
+    assumed = [
+        Auth0User("", person.mail, is_blocked=False, connections=frozenset(), profile={}) for person in everyone if person.mail
+    ]
+    return replace(census_of(everyone, assumed, nested_groups), saw_auth0=False)
 
 
 def _names(people: Iterable[Person]) -> tuple[str, ...]:
