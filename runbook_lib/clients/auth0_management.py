@@ -19,8 +19,7 @@ from runbook_lib.models import (
 
 SERVICE = "auth0"
 PAGE_SIZE = "100"  # the most a list call gives at once
-_LOG_PAGES = 10  # 100 entries each; a log search ends at 1,000 (docs-v2, retrieve-log-events-using-mgmt-api)
-_SEARCH_PAGES = 10
+_SEARCH_PAGES = 10  # both end at 1,000 (docs-v2, view-search-results-by-page and retrieve-log-events-using-mgmt-api)
 _EMAILS_A_SEARCH = 50  # keeps the address of the request below 4,000 characters as a rule
 
 
@@ -101,16 +100,8 @@ class Auth0Management:
             any_of = " OR ".join(f"email:{_quoted(email)}" for email in emails[start : start + _EMAILS_A_SEARCH])
             query = f"identities.connection:{_quoted(connection_name)} AND ({any_of})"
             fields = "user_id,email,blocked,identities"
-            found += self._users((("q", query), ("per_page", PAGE_SIZE), ("fields", fields)))
+            found += map(Auth0User.from_wire, self._by_pages("/api/v2/users", (("q", query), ("fields", fields))))
         return tuple(found)
-
-    def _users(self, query: tuple[tuple[str, str], ...]) -> Iterator[Auth0User]:
-        """Yield the users that a search finds, over all pages; one ends at 1,000 (Auth0 docs, view-search-results-by-page)."""
-        for page in range(_SEARCH_PAGES):
-            body = self.service.read("/api/v2/users", (*query, ("page", str(page))) if page else query)
-            yield from map(Auth0User.from_wire, body)
-            if len(body) < int(PAGE_SIZE):
-                return
 
     def users_by_email(self, email: str) -> tuple[Auth0User, ...]:
         """Return the users of that mail address, of every connection. Consistent at once, unlike the search."""
@@ -125,23 +116,24 @@ class Auth0Management:
         keys = ("app_metadata.external_id", "oid") if "@" not in name else ("email", "upn")
         any_of = " OR ".join(f"{key}:{_quoted(name.lower() if key == 'email' else name)}" for key in keys)
         query = f"identities.connection:{_quoted(connection_name)} AND ({any_of})"
-        return tuple(
-            Auth0User.from_wire(entry) for entry in self.service.read("/api/v2/users", (("q", query), ("per_page", "100")))
-        )
+        return tuple(map(Auth0User.from_wire, self._by_pages("/api/v2/users", (("q", query),))))
 
     def scim_log(self, connection_id: str) -> tuple[ScimLogEntry, ...]:
         """Return the latest requests to the connection's SCIM endpoint, newest first; those among the last 1,000 of the tenant.
 
         The entries name the connection inside `details`, so that it is not among the searchable fields: it is looked for here.
         """
-        query = (("q", "type:sscim OR type:fscim"), ("sort", "date:-1"), ("per_page", PAGE_SIZE))
-        found: list[ScimLogEntry] = []
-        for page in range(_LOG_PAGES):
-            body = self.service.read("/api/v2/logs", (*query, ("page", str(page))))
-            found += [ScimLogEntry.from_wire(entry) for entry in body]
-            if len(body) < int(PAGE_SIZE):
-                break
+        query = (("q", "type:sscim OR type:fscim"), ("sort", "date:-1"))
+        found = map(ScimLogEntry.from_wire, self._by_pages("/api/v2/logs", query))
         return tuple(entry for entry in found if entry.connection_id == connection_id)
+
+    def _by_pages(self, path: str, query: tuple[tuple[str, str], ...]) -> Iterator[Any]:
+        """Yield what a search of users or of the log finds, page after page, up to the 1,000 at which one ends."""
+        for page in range(_SEARCH_PAGES):
+            body = self.service.read(path, (*query, ("per_page", PAGE_SIZE), ("page", str(page))))
+            yield from body
+            if len(body) < int(PAGE_SIZE):
+                return
 
     def user(self, user_id: str) -> Auth0User | None:
         """Return one user, or None."""
