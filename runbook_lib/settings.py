@@ -36,7 +36,7 @@ _DNS_NAME_LIMIT = 253
 _USER = re.compile(r"[^\s@/\\?%]+@[^\s@/\\?%]+")  # a guest's name holds #EXT#
 _ORIGIN = re.compile(r"https://(?:localhost|127\.0\.0\.1):[0-9]{1,5}", re.ASCII)
 _SECRET_FILE_LIMIT = 65_536
-_ENDPOINT = re.compile(r"https://(?P<domain>[^/?#]+)/scim/v2/connections/(?P<connection>con_[A-Za-z0-9]+)/?", re.ASCII)
+SCIM_ENDPOINT = re.compile(r"https://(?P<domain>[^/?#]+)/scim/v2/connections/(?P<connection>con_[A-Za-z0-9]+)/?", re.ASCII)
 CORRECT_IT = "Correct it and run again; nothing was sent"
 SANDBOX_VARIABLE = "INBOUND_SCIM_SANDBOX"
 PACE_VARIABLE = "INBOUND_SCIM_PACE"
@@ -133,19 +133,19 @@ def _cloud(value: str) -> str:
 
 def _entra_tenant(value: str) -> str:
     is_domain = bool(_DNS_NAME.fullmatch(value.lower())) and len(value) <= _DNS_NAME_LIMIT
-    if not _is_guid(value) and (not is_domain or value.replace(".", "").isdigit()):
+    if not is_guid(value) and (not is_domain or value.replace(".", "").isdigit()):
         raise ValueError("is neither a tenant id (GUID) nor a domain name; common and organizations name no tenant")
     return value.lower()
 
 
 def _optional_guid(value: str) -> str:
-    if value and not _is_guid(value):
+    if value and not is_guid(value):
         raise ValueError("is not an application (client) id, which is a GUID")
     return value.lower()
 
 
 def _user(value: str) -> str:
-    if not _is_guid(value) and not _USER.fullmatch(value):
+    if not is_guid(value) and not _USER.fullmatch(value):
         raise ValueError("is neither a user principal name such as adele@contoso.com nor an object id (GUID)")
     return value
 
@@ -254,7 +254,7 @@ class TenantSettings(BaseModel):
 
     def _check_endpoint(self) -> None:
         """Raise `ValueError` unless the endpoint is this connection's: Entra is told to send the token there."""
-        found = _ENDPOINT.fullmatch(self.scim_endpoint)
+        found = SCIM_ENDPOINT.fullmatch(self.scim_endpoint)
         if found is None or found["domain"] != self.auth0_domain:
             raise ValueError(f"scim_endpoint: is not of the form https://{self.auth0_domain}/scim/v2/connections/con_…")
         if self.auth0_connection.startswith("con_") and found["connection"] != self.auth0_connection:
@@ -287,7 +287,7 @@ class TenantSettings(BaseModel):
     @property
     def endpoint_connection(self) -> str:
         """The id of the connection that `scim_endpoint` names, empty without one."""
-        found = _ENDPOINT.fullmatch(self.scim_endpoint)
+        found = SCIM_ENDPOINT.fullmatch(self.scim_endpoint)
         return found["connection"] if found else ""
 
     @property
@@ -544,7 +544,8 @@ def output_name(name: str) -> str:
     return f"{slug}-{hashlib.sha256(unicodedata.normalize('NFC', name).encode()).hexdigest()[:8]}"
 
 
-def _is_guid(text: str) -> bool:
+def is_guid(text: str) -> bool:
+    """Whether a text is a GUID as Microsoft writes it: with hyphens and nothing around it."""
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:

@@ -19,7 +19,7 @@ from runbook_lib.http import Deadline
 from runbook_lib.models import Connection, EntraUser, Generation, generation
 from runbook_lib.secret import Secret
 from runbook_lib.session import Machine, auth0_side, entra_side
-from runbook_lib.settings import CLOUDS, TO_BE_CHOSEN, TenantSettings, problems
+from runbook_lib.settings import CLOUDS, SCIM_ENDPOINT, TO_BE_CHOSEN, TenantSettings, problems
 from runbook_lib.vocabulary import AUTH0_SCOPES, GRAPH_PERMISSIONS, WAAD
 from runbook_lib.widgets.surface import Fields
 
@@ -139,12 +139,12 @@ class Connecting:
         """Take domain and connection from the endpoint, where it was sent; the name of a connection, when typed, stays."""
         if self.entra_method == "handover":
             self.entra_method = "device"  # one side has to be ours
-        found = re.fullmatch(r"https://([^/]+)/scim/v2/connections/(con_\w+)/?", self.values.get("scim_endpoint", ""))
+        found = SCIM_ENDPOINT.fullmatch(self.values.get("scim_endpoint", ""))
         if found is None:
             return
-        self.values["auth0_domain"] = found[1]
+        self.values["auth0_domain"] = found["domain"]
         if self.values.get("auth0_connection", "con_").startswith("con_") or not self.values["auth0_connection"]:
-            self.values["auth0_connection"] = found[2]
+            self.values["auth0_connection"] = found["connection"]
 
     def _problems(self) -> dict[str, str]:
         """Return what the settings model says of what is typed; an empty field is not wrong before it is sent."""

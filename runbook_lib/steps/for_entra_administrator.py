@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from uuid import UUID
 
 from runbook_lib import facts
 from runbook_lib.change import Change, Diff, Finding, Handover, State
@@ -25,7 +24,7 @@ from runbook_lib.errors import StepBlocked, StepWaits
 from runbook_lib.evidence import Evidence, Seen
 from runbook_lib.facts import Memory
 from runbook_lib.models import Connection, ScimToken
-from runbook_lib.settings import Cloud, TenantSettings
+from runbook_lib.settings import Cloud, TenantSettings, is_guid
 from runbook_lib.steps import section_0_before_you_start as section_0
 from runbook_lib.steps import section_2_endpoint_and_token as section_2
 from runbook_lib.steps import section_3_entra_provisioning as section_3
@@ -52,19 +51,12 @@ def sign_in_to_auth0(auth0: Grant, connection: Connection, users: int, settings:
 
 def _refuse_another_tenant(connection: Connection, settings: TenantSettings) -> None:
     """Raise `StepBlocked` when both name their Entra tenant by id, and not the same one. A domain may be one of several."""
-    ids = [name for name in connection.entra_tenant_names if _is_guid(name)]
-    if ids and _is_guid(settings.entra_tenant) and settings.entra_tenant not in ids:
+    ids = [name for name in connection.entra_tenant_names if is_guid(name)]
+    if ids and is_guid(settings.entra_tenant) and settings.entra_tenant not in ids:
         raise StepBlocked(
             f"The connection belongs to Entra tenant {ids[0]}, the settings name {settings.entra_tenant}",
             "Set entra_tenant to the tenant that the connection signs in with",
         )
-
-
-def _is_guid(text: str) -> bool:
-    try:
-        return bool(UUID(text))
-    except ValueError:
-        return False
 
 
 # The token ------------------------------------------------------------------------------------------------------------
@@ -159,7 +151,7 @@ def _find_registration(customer: Customer) -> Handover:  # procedure, 3.1
             "It is there: go on. It is not: stop, and tell whoever sent you this sheet.",
         ),
         (("Application (client) id", app_id),),
-        registration_link(customer.cloud, app_id).url if _is_guid(app_id) else "",
+        registration_link(customer.cloud, app_id).url if is_guid(app_id) else "",
     )
 
 

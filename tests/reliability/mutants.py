@@ -45,7 +45,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "secret": ("tests/test_secret.py",),
     "settings": ("tests/test_settings.py",),
 }
-ONLY = {"settings": ("_check_auth0_domain", "_entra_tenant", "_cloud", "_is_guid", "sandbox_cloud", "_user", "_plain")}
+ONLY = {"settings": ("_check_auth0_domain", "_entra_tenant", "_cloud", "is_guid", "sandbox_cloud", "_user", "_plain")}
 SLOW = "not guarded_process and not command_line and not cost_little and not threads and not survive"
 EQUIVALENT: dict[tuple[str, str], str] = {}  # (module, "line of source -> mutated line"): why nobody can tell them apart
 
