@@ -35,7 +35,7 @@ DEMOS = {
     "common-endpoint": "Refused: people of other directories sign in here.",
     "token-limit": "Refused: two SCIM tokens already.",
     "no-options-scope": "Refused: the sign-in may not read the options.",
-    "many-assignments": "Three pages of people.",
+    "many-assignments": "Hundreds of people to assign.",
     "hand-over": "Entra is somebody else's: what they do there, and a token that is shown once.",
 }
 SHORT = {

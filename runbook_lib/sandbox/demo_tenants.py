@@ -318,7 +318,7 @@ def _token_limit(customer: Customer) -> None:
 
 
 def _many(customer: Customer) -> None:
-    """Add people until the assignments fill three pages of 100."""
+    """Add people until there are 250: three pages of 100, which is what Graph gives when nobody asks for more."""
     _grow(customer, 250)
 
 
