@@ -118,7 +118,9 @@ class Pacer:
         with self._locks[key]:
             known = _Known(**json.loads(path.read_text())) if path.exists() else _Known()
             yield known
-            path.write_text(json.dumps(vars(known)))
+            part = path.with_suffix(".part")  # whole or not at all: a kernel killed as it writes leaves the others their pace
+            part.write_text(json.dumps(vars(known)))
+            part.replace(path)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from runbook_lib.batch.one_tenant import Workshop, run_tenant
 from runbook_lib.http import Pace, Service, open_session
-from runbook_lib.pacing import Pacer
+from runbook_lib.pacing import Pacer, Ticket
 from runbook_lib.session import fetched_grant
 from runbook_lib.settings import RunMode
 
@@ -98,3 +98,18 @@ def test_a_run_signs_in_to_auth0_once_and_its_token_is_on_no_disk(sandbox, tenan
     tokens = [token.encode() for token in sandbox.world.auth0.access_tokens]
     assert tokens
     assert [token for token in tokens if any(token in content for content in (*left, *files))] == []
+
+
+def test_a_process_killed_as_it_writes_leaves_the_others_their_pace(tmp_path, monkeypatch):
+    Pacer(tmp_path).acquire("auth0 acme")
+
+    def killed(path, _text):
+        path.open("w").close()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Pacer(tmp_path).acquire("auth0 acme")
+    Pacer(tmp_path).forget("auth0 acme", Ticket(1, 0))
+    assert Pacer(tmp_path).acquire("auth0 acme") == Ticket(2, 0)
