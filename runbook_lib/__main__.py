@@ -198,10 +198,14 @@ def run(
     """  # noqa: D301 - click wants the backspace itself: it keeps these lines as they are
     from typing import cast
 
+    from runbook_lib.batch.warm_process import KernelKind, get_warm
+
+    if not executor:
+        get_warm(cast("KernelKind", kernel))  # first: meanwhile this process imports what else it needs
+
     from runbook_lib.batch.command import Wanted, carry_out
     from runbook_lib.batch.runner import Options
     from runbook_lib.batch.sharing import Shard
-    from runbook_lib.batch.warm_kernels import KernelKind
     from runbook_lib.errors import SettingsError
     from runbook_lib.settings import RunMode
 

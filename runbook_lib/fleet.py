@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -129,10 +128,8 @@ def _said(text: str) -> View:
 
 
 def _view(table: Table) -> View:
-    # JupyterLab sets cells to the right, as for numbers; what is here is words.
-    rows = re.sub(r"<(t[dh])>", r'<\1 style="text-align: left">', tables.html(table))
-    page = f"<p>{escape(visible(table.title))}</p>{rows}"
-    return View(page, f"{visible(table.title)}\n\n{tables.text(table)}")
+    page = f"<p>{escape(visible(table.title))}</p>{tables.html(table)}"
+    return View(page, f"{visible(table.title)}\n\n{tables.text(table)}", (table,))
 
 
 def _icon(row: TenantRow, number: str) -> str:

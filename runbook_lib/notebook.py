@@ -7,22 +7,25 @@ import contextlib
 import json
 import logging
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib import tables
 from runbook_lib.batch.tenants_file import read_tenants
 from runbook_lib.change import Table
 from runbook_lib.engine import StepResult
 from runbook_lib.errors import SettingsError
-from runbook_lib.guided.page import GuidedSession
 from runbook_lib.kernel import guard_kernel
 from runbook_lib.report import ICONS
 from runbook_lib.sandbox.process import launched
 from runbook_lib.session import Session
 from runbook_lib.settings import EXTRAS, RunMode, TenantSettings, announce_sandbox, attached_sandbox, page_folder
 from runbook_lib.visible import as_html, visible
+
+if TYPE_CHECKING:
+    from runbook_lib.guided.page import GuidedSession
 
 PROJECT = Path(__file__).resolve().parent.parent
 _COLOURS = {"CHANGED": "#1a7f37", "PASSED": "#1a7f37", "UNCHANGED": "#1a7f37", "BLOCKED": "#c62828", "FAILED": "#c62828"}
@@ -31,8 +34,12 @@ _COLOURS = {"CHANGED": "#1a7f37", "PASSED": "#1a7f37", "UNCHANGED": "#1a7f37", "
 class View:
     """What a cell shows: HTML where the page can show it, the same in words elsewhere."""
 
-    def __init__(self, page: str, words: str) -> None:
-        self._page, self._words = page, words
+    def __init__(self, page: str, words: str, shown: Sequence[Table] = ()) -> None:
+        self._page, self._words, self._shown = page, words, shown
+
+    def frames(self) -> tuple[tables.DataFrame, ...]:
+        """Return the tables in it, in order, as pandas tables to work on."""
+        return tables.frames(self._shown)
 
     def _repr_html_(self) -> str:
         return self._page
@@ -58,7 +65,7 @@ class NotebookSession:
             ("Test user", settings.test_user),
         )
         table = Table("This page works on", ("what", "which"), rows)
-        return View(tables.html(table), tables.text(table))
+        return View(tables.html(table), tables.text(table), (table,))
 
     def steps(self) -> None:
         """Show nothing: the state of all steps stands in the summary."""
@@ -70,6 +77,10 @@ class NotebookSession:
         """Show what a step finds, and carry it out as far as the mode allows."""
         return step_view(self._session.do(number))
 
+    def frames(self, number: str) -> tuple[tables.DataFrame, ...]:
+        """Return a step's tables, in order, as pandas tables to work on. Raises `KeyError` for a step not done yet."""
+        return tables.frames(tables.tables_of(self._session.engine.results[number]))
+
     def summary(self) -> View:
         """Show all steps and write the report. The files lie in the folder of this run."""
         status, about = self._session.finish()
@@ -78,7 +89,7 @@ class NotebookSession:
         )
         table = Table("Summary", ("step", "what", "result", "what to do"), rows)
         page = f"<p><strong>{as_html(status)}</strong>: {as_html(about)}</p>{tables.html(table)}"
-        return View(page, f"{status}: {visible(about)}\n\n{tables.text(table)}")
+        return View(page, f"{status}: {visible(about)}\n\n{tables.text(table)}", (table,))
 
 
 def step_view(result: StepResult) -> View:
@@ -91,13 +102,11 @@ def step_view(result: StepResult) -> View:
         if text:
             page.append(f"<p{style}>{as_html(text)}</p>")
             words.append(visible(text))
-    shown = ([tables.diff_table(result.diffs)] if result.diffs else []) + list(result.tables)
-    if result.handover is not None and result.handover.clicks:
-        shown.append(result.handover.table())
+    shown = tables.tables_of(result)
     for table in shown:
         page.append(f"<p>{as_html(table.title)}</p>{tables.html(table)}")
         words.append(f"{table.title}\n{tables.text(table)}")
-    return View("".join(page), "\n\n".join(words))
+    return View("".join(page), "\n\n".join(words), shown)
 
 
 def open_session(*, mode: str = "", out: str = "", **parameters: str) -> NotebookSession | GuidedSession:
@@ -118,6 +127,8 @@ def open_session(*, mode: str = "", out: str = "", **parameters: str) -> Noteboo
 
 
 def _guided(given: dict[str, str], folder: Path) -> GuidedSession:
+    from runbook_lib.guided.page import GuidedSession  # brings widgets, which a page without a person has no use for
+
     _log_to(folder)
     if not given:
         return GuidedSession(folder, demos=sandbox_tenants)

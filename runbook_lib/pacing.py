@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,11 +17,10 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from filelock import FileLock
+import portalocker
 
 LOST_S = 130.0  # a request not answered by then never will be: its kernel is gone
 LONGEST_WAIT_S = 300.0
-_POLL_S = 0.001
 _ASK_AGAIN_S = 0.025
 
 
@@ -53,7 +53,6 @@ class Pacer:
         self._folder = folder
         self._clock = clock
         self._sleep = sleep
-        self._locks: dict[str, FileLock] = {}
 
     def acquire(self, key: str) -> Ticket:
         """Wait until a request to the service `key` may be sent, and count it. `observe` or `forget` must follow."""
@@ -113,14 +112,21 @@ class Pacer:
     @contextmanager
     def _held(self, key: str) -> Iterator[_Known]:
         path = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
-        if key not in self._locks:
-            self._locks[key] = FileLock(f"{path}.lock", mode=0o600, poll_interval=_POLL_S)
-        with self._locks[key]:
-            known = _Known(**json.loads(path.read_text())) if path.exists() else _Known()
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0) as opened:
+            portalocker.lock(opened, portalocker.LOCK_EX)  # until it is closed; the system wakes who waits
+            before = opened.read()
+            known = _read(before)
             yield known
-            part = path.with_suffix(".part")  # whole or not at all: a kernel killed as it writes leaves the others their pace
-            part.write_text(json.dumps(vars(known)))
-            part.replace(path)
+            opened.seek(0)
+            opened.write(json.dumps(vars(known)).encode().ljust(len(before)))  # in one call, which no kill cuts in two
+
+
+def _read(content: bytes) -> _Known:
+    """Return what a file says. Of one that cannot be read nothing is known, and one request goes first again."""
+    try:
+        return _Known(**json.loads(content))
+    except (ValueError, TypeError):
+        return _Known()
 
 
 @dataclass(frozen=True)

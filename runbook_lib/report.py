@@ -60,7 +60,7 @@ def write_private(path: Path, text: str) -> None:
 def write_results(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write results.json: one object a step and line, in the document's order.
 
-    It is written after every step; with indentation Python's encoder does without its C part and takes ten times as long.
+    It is written now and then; with indentation Python's encoder does without its C part and takes ten times as long.
     """
     write_private(path, "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
 
@@ -110,7 +110,7 @@ def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
 
 
 def rebuild_report(journal: Path, outcome: tuple[str, str]) -> None:
-    """Write report.html beside a journal, of the last run in it: what the run itself wrote at its end, if it came to one.
+    """Write report.html and results.json beside a journal, of the last run in it: what the run itself writes at its end.
 
     Nothing is written when no run was begun.
     """
@@ -119,12 +119,14 @@ def rebuild_report(journal: Path, outcome: tuple[str, str]) -> None:
         return
     run, last = events[0], events[-1]
     end = next((event for event in reversed(events) if event["event"] == "end"), {})
+    rows = sorted(rows_of(journal), key=lambda row: [int(part) for part in row["step"].split(".")])
+    write_results(journal.parent / "results.json", rows)
     write_report(
         journal.parent / "report.html",
         tenant=run["tenant"],
         mode=run.get("by") or run["mode"],
         version=run["tool"],
-        rows=sorted(rows_of(journal), key=lambda row: [int(part) for part in row["step"].split(".")]),
+        rows=rows,
         time=datetime.fromisoformat(end.get("time") or last["time"]).isoformat(timespec="seconds"),
         outcome=outcome,
         people=end.get("people"),

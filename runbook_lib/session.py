@@ -53,6 +53,7 @@ from runbook_lib.steps import steps_for
 from runbook_lib.undo import steps_to_undo
 
 BY_A_PERSON = "step by step, by a person"
+SAVE_EVERY_S = 1.0
 SANDBOX_PACE = Pace(first_s=0.02, factor=1.5, cap_s=0.2, total_s=6.0)  # its delays are counted in requests, not in seconds
 
 
@@ -102,6 +103,7 @@ class Session:
     ) -> None:
         self.settings, self.mode, self.out, self._is_undo, self._is_page = settings, mode, out, is_undo, is_page
         self._rows: dict[str, tuple[StepResult, dict[str, Any]]] = {}
+        self._saved_at = time.monotonic()
         machine = machine or Machine()
         view = view or open_view(settings, machine=machine)
         self._now, self._keeps_lock, self._connection_id = machine.now, False, ""
@@ -133,7 +135,7 @@ class Session:
             sleep=machine.sleep,
             now=machine.now,
             steps=self.steps,
-            on_result=self._save,
+            on_result=self._save_now_and_then,
         )
         self.journal.write(
             "run",
@@ -215,6 +217,7 @@ class Session:
     def finish(self) -> tuple[str, str]:
         """End the run: end its claim, write the report and the end event, free the lock; return the status and what to know."""
         self.engine.release()
+        self._save()
         rows = self.rows()
         outcome = status_of(rows)
         now = self._now().isoformat(timespec="seconds")
@@ -246,8 +249,14 @@ class Session:
             known = self._rows[result.step] = (result, result_row(result))
         return known[1]
 
-    def _save(self, _result: StepResult) -> None:
+    def _save_now_and_then(self, _result: StepResult) -> None:
+        """Save the rows, on a run that nobody watches once a second: the journal has them, and `finish` saves them all."""
+        if self._is_page or time.monotonic() - self._saved_at >= SAVE_EVERY_S:
+            self._save()
+
+    def _save(self) -> None:
         write_results(self.out / ("undo.json" if self._is_undo else "results.json"), self.rows())
+        self._saved_at = time.monotonic()
 
 
 def _refuse_another(journal: Journal, settings: TenantSettings) -> None:

@@ -83,8 +83,7 @@ def test_each_library_has_its_place(library, places):
 
 def test_only_settings_reads_the_environment():
     readers = {path.name for path in modules() if re.search(r"os\.environ|os\.getenv", path.read_text())}
-    # The other two write it: a forked kernel takes the one it is given, and numpy is told to start no threads before a fork.
-    assert readers == {"settings.py", "kernel_process.py", "warm_imports.py"}
+    assert readers == {"settings.py", "kernel_process.py"}  # the other one writes it: a forked kernel takes the one it is given
 
 
 def test_sections_do_not_import_one_another():

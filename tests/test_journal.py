@@ -131,10 +131,13 @@ def test_each_event_and_the_new_file_are_on_disk_before_the_return(tmp_path, mon
     synced, sync = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino) or sync(handle))
     own = journal(tmp_path / "run" / "journal.jsonl")
-    own.write("x")
-    own.write("y")
+    for event in ("run", "intent", "outcome", "settled", "end"):
+        own.write(event)
     file, folder = own.path.stat().st_ino, own.path.parent.stat().st_ino
-    assert synced == [folder, file, file]
+    assert synced == [folder, *[file] * 5]
+    own.write("result")  # any run finds it again: no slow disk is waited for at each step
+    assert synced == [folder, *[file] * 5]
+    assert lines(own.path)[-1]["event"] == "result"
 
 
 def test_a_folder_that_is_a_file_is_an_error_of_the_journal(tmp_path):

@@ -5,6 +5,8 @@ papermill saves the page twice a cell, which for a long page costs more than run
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -15,15 +17,21 @@ from queue import Empty
 from typing import Any
 
 import nbformat
-import papermill
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
 from runbook_lib.batch.pages import write_page
-from runbook_lib.batch.warm_kernels import KernelKind, manager_class, over_ipc
+from runbook_lib.batch.warm_kernels import manager_class, over_ipc
+from runbook_lib.batch.warm_process import KernelKind
 
+ENGINE = "runbook"
+KERNEL = "python3"
+START_S = 60.0  # what a kernel may take to answer
 SAVE_EVERY_S = 2.0
 LOOK_EVERY_S = 1.0  # whether a kernel lives that says nothing
 _STEP = re.compile(r'session\.do\("([0-9.]+)"\)')
@@ -49,14 +57,17 @@ def execute(
     `sockets` is an empty folder for this kernel; `on_step` is told the number of each step before it runs. Raises papermill's
     `PapermillExecutionError`, nbclient's `DeadKernelError`, `RuntimeError` for a kernel that does not start, `StoppedEarly`.
     """
+    # What `papermill.execute_notebook` does, without reading and checking the same page for each tenant and writing each twice.
+    blank = copy.deepcopy(_loaded(page))
+    filled = parameterize_notebook(blank, dict(parameters), kernel_name=KERNEL, language="python", engine_name=ENGINE)
     with _loop_closed():
-        papermill.execute_notebook(
-            str(page),
-            result.replace("{", "{{").replace("}", "}}"),  # papermill fills in what stands between braces
-            parameters=dict(parameters),
-            engine_name="runbook",
-            kernel_name="python3",
+        executed = papermill_engines.execute_notebook_with_engine(
+            ENGINE,
+            prepare_notebook_metadata(filled, str(page), result, report_mode=False),
+            kernel_name=KERNEL,
+            output_path=result,
             progress_bar=False,
+            start_timeout=START_S,
             store_widget_state=False,  # a password typed into a widget would be stored with it
             extra_arguments=["--HistoryManager.enabled=False"],  # IPython would keep the parameters in its history file
             kernel_manager_class=manager_class(kernel),
@@ -65,6 +76,14 @@ def execute(
             on_step=on_step,
             must_stop=must_stop,
         )
+    raise_for_execution_errors(executed, result)
+
+
+@functools.cache
+def _loaded(page: Path) -> nbformat.NotebookNode:
+    """Return a page as papermill reads it, which checks it."""
+    loaded: nbformat.NotebookNode = load_notebook_node(str(page))
+    return loaded
 
 
 @contextmanager
@@ -136,6 +155,19 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         finally:
             self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
         return True
+
+    def output(
+        self, outs: list[nbformat.NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
+    ) -> nbformat.NotebookNode | None:
+        """Keep an output. nbformat would check each against its schema, by a library that is slow at that: a tenth of a page."""
+        is_shown = msg["msg_type"] in ("display_data", "execute_result")
+        is_plain = not (display_id or self.clear_before_next_output or self.output_hook_stack[msg["parent_header"].get("msg_id")])
+        if not (is_shown and is_plain):
+            kept: nbformat.NotebookNode | None = super().output(outs, msg, display_id, cell_index)
+            return kept
+        content = {name: msg["content"][name] for name in ("data", "metadata", "execution_count") if name in msg["content"]}
+        outs.append(nbformat.from_dict({"output_type": msg["msg_type"], **content}))  # type: ignore[no-untyped-call]
+        return outs[-1]
 
     async def _async_poll_output_msg(self, parent_msg_id: str, cell: nbformat.NotebookNode, cell_index: int) -> None:
         """Take the messages of a request until it has ended. Raises `DeadKernelError`, nbclient's `CellTimeoutError`."""
@@ -213,4 +245,4 @@ class _Engine(NBClientEngine):  # type: ignore[misc]
         client.execute(env=environment)
 
 
-papermill_engines.register("runbook", _Engine)
+papermill_engines.register(ENGINE, _Engine)

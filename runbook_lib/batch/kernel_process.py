@@ -25,18 +25,15 @@ def be_a_kernel(arguments: list[str], environment: dict[str, str], folder: str) 
     os.environ.update(environment)
     os.chdir(folder)
     random.seed()
-    if numpy_random := sys.modules.get("numpy.random"):
-        numpy_random.seed()
     threading.Thread(target=_end_with_runner, name="end with runner", daemon=True).start()
     sys.argv = ["ipykernel_launcher", *arguments]
 
-    from ipykernel.kernelapp import IPKernelApp
-
+    from runbook_lib.batch.kernel_app import KernelApp
     from runbook_lib.secret import guard_process
 
     guard_process()  # once more: the environment has come, and with it perhaps a proxy's password
     # 1: looks after no parent. ipykernel would end with the process it was forked from; this one ends with the runner, see above.
-    application = IPKernelApp.instance(parent_handle=1)
+    application = KernelApp.instance(parent_handle=1)
     application.initialize(arguments)  # type: ignore[no-untyped-call]
     application.log.setLevel(logging.WARNING)  # traitlets makes a record of every debugging line and drops it in the handler
     application.start()  # type: ignore[no-untyped-call]

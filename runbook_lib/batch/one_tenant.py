@@ -14,7 +14,7 @@ from pathlib import Path
 from runbook_lib.batch.grants import Grants
 from runbook_lib.batch.quick_imports import without_grammar
 from runbook_lib.batch.sharing import Held, Sharing
-from runbook_lib.batch.warm_kernels import KernelKind
+from runbook_lib.batch.warm_process import KernelKind
 from runbook_lib.errors import JournalFailed, LeaseLost, TenantBusy
 from runbook_lib.lock import TenantLock
 from runbook_lib.report import rebuild_report, tenant_status, write_private

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, run_tenant
 from runbook_lib.batch.parts import parts_told
 from runbook_lib.batch.sharing import Sharing
-from runbook_lib.batch.warm_kernels import KernelKind, get_warm
+from runbook_lib.batch.warm_process import KernelKind, get_warm
 from runbook_lib.errors import NO_ROOM, JournalFailed, SettingsError
 from runbook_lib.lease import TERMS, Terms
 from runbook_lib.report import exit_code, rows_of, tenant_status, write_private

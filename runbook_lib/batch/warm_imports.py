@@ -5,18 +5,15 @@ every fork is safe. Of everything a kernel uses only `tqdm.auto` may not be impo
 looking for a kernel.
 """
 
-# ruff: noqa: F401 - imported early, for those who use it later
+# ruff: noqa: E402, F401 - imported early, for those who use it later
 from __future__ import annotations
 
 import gc
-import os
+import sys
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's linear algebra would start threads, which do not survive a fork
-os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # nobody debugs these kernels: four lines of warning less
+sys.modules["debugpy"] = None  # type: ignore[assignment]  # an import fails: nobody debugs these kernels, and it is a fifth of all
 
-import ipykernel.debugger
 import ipykernel.ipkernel
-import ipykernel.kernelapp
 import ipykernel.zmqshell
 import IPython.core.completerlib
 import IPython.core.debugger
@@ -28,15 +25,12 @@ import psutil  # type: ignore[import-untyped]
 import tornado.platform.asyncio
 import tornado.queues
 
+import runbook_lib.batch.kernel_app
 import runbook_lib.notebook
-from runbook_lib import tables
-from runbook_lib.change import Table
 from runbook_lib.secret import guard_process
 from runbook_lib.templating import template
 
 guard_process()
-tables.html(Table("", ("a",), (("b",),)))  # pandas imports the makers of HTML and text on first use
-tables.text(Table("", ("a",), (("b",),)))
 template("report.html.j2")
 gc.collect()
 gc.freeze()  # the collector would write to pages that all kernels share

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
 import os
 import select
 import signal
-import sys
 import threading
 import time
-from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from queue import Empty
-from typing import Any, Literal
+from typing import Any
 
 import zmq
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -31,29 +28,12 @@ from traitlets import Type, default
 from traitlets.config import Config
 
 from runbook_lib.batch.kernel_process import END_S, be_a_kernel
+from runbook_lib.batch.warm_process import KernelKind, can_be_warm, forking
 
-KernelKind = Literal["auto", "warm", "stock"]
 POLL_S = 0.005
 BIND_S = 30.0
 FORK_ATTEMPTS = 3
 _processes = threading.Lock()  # multiprocessing looks after its children on every start, in whatever thread
-
-
-def can_be_warm() -> bool:
-    """Whether kernels may be forked here: on Linux, outside of a daemonic process, which may have no children.
-
-    On macOS system libraries that were used before a fork may crash after it (Python documentation, multiprocessing).
-    """
-    return sys.platform == "linux" and not multiprocessing.current_process().daemon and _has_handles()
-
-
-def _has_handles() -> bool:
-    """Whether this kernel of Linux gives handles of processes: since 5.3, and not in every container."""
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except OSError:
-        return False
-    return True
 
 
 def manager_class(kind: KernelKind) -> type[AsyncKernelManager]:
@@ -100,26 +80,13 @@ class _EndsSoon(LocalProvisioner):
         await super().send_signal(signum)
 
 
-def get_warm(kind: KernelKind) -> None:
-    """Start the warm process where kernels are forked from one: it takes a second, on another core, to import what they use."""
-    if kind != "stock" and can_be_warm():
-        _forking()
-        forkserver.ensure_running()
-
-
-def _forking() -> multiprocessing.context.ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["runbook_lib.batch.warm_imports"])
-    return context
-
-
 @retry(retry=retry_if_exception_type((OSError, EOFError)), stop=stop_after_attempt(FORK_ATTEMPTS), reraise=True)
 def _forked(arguments: list[str], environment: dict[str, str], folder: str) -> ForkServerProcess:
     """Return a kernel's process, forked from the warm one, which multiprocessing starts again when it was killed.
 
     Killed in the very moment of the request it cannot answer; a kernel it may have forked then ends, as nobody holds it.
     """
-    process = _forking().Process(target=be_a_kernel, args=(arguments, environment, folder), daemon=True)
+    process = forking().Process(target=be_a_kernel, args=(arguments, environment, folder), daemon=True)
     process.start()
     return process
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
 
-from runbook_lib import facts
+from runbook_lib import facts, tables
 from runbook_lib.change import Table
 from runbook_lib.consoles import Link, console_link
 from runbook_lib.engine import StepResult
@@ -112,6 +112,11 @@ class GuidedSession:
         self._cards[number] = Surface(f"Step {number}: open this page in JupyterLab.", self._on_step)
         self._draw_card(number)
         return self._cards[number]
+
+    def frames(self, number: str) -> tuple[tables.DataFrame, ...]:
+        """Return a step's tables, in order, as pandas tables to work on; none for a step that is not planned yet."""
+        result = self._result(number)
+        return tables.frames(tables.tables_of(result)) if result else ()
 
     def summary(self) -> Surface:
         """Show what is done and what is left, and the button that writes the report."""

@@ -1,4 +1,4 @@
-"""What is compared: the same plan of the same tenants, four ways. Run as a process of its own, so that start-up counts.
+"""What `run` is compared with: the same plan of the same tenants. Run as a process of its own, so that start-up counts.
 
 python -m tests.benchmarks.contestants NAME TENANTS_FILE COUNT JOBS OUT
 """
@@ -6,7 +6,6 @@ python -m tests.benchmarks.contestants NAME TENANTS_FILE COUNT JOBS OUT
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -65,24 +64,13 @@ def papermill_one(values: dict[str, Any], out: Path) -> None:
     papermill.execute_notebook(str(NOTEBOOK), str(folder / NOTEBOOK.name), parameters, progress_bar=False)
 
 
-def ours(tenants: Sequence[Any], jobs: int, out: Path) -> None:
-    """`run`, as it is."""
-    from runbook_lib.batch.command import Wanted, carry_out
-    from runbook_lib.batch.progress import unseen
-    from runbook_lib.batch.runner import Options
-
-    names = tuple(tenant.name for tenant in tenants)
-    carry_out(Wanted(Path(sys.argv[2]), None, names, out=out), Options(jobs=jobs), unseen)
-
-
-CONTESTANTS: dict[str, Callable[[Sequence[Any], int, Path], None]] = {"floor": floor, "loop": loop, "pool": pool, "ours": ours}
+CONTESTANTS: dict[str, Callable[[Sequence[Any], int, Path], None]] = {"floor": floor, "loop": loop, "pool": pool}
 
 
 def main() -> None:
     from runbook_lib.batch.tenants_file import read_tenants
 
     name, file, count, jobs, out = sys.argv[1:]
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     tenants = [tenant for tenant in read_tenants(Path(file)) if tenant.name.startswith("tenant-")][: int(count)]
     CONTESTANTS[name](tenants, int(jobs), Path(out))
 

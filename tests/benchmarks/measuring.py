@@ -26,6 +26,8 @@ from runbook_lib.sandbox.process import launched
 from runbook_lib.steps import STEPS
 
 _PR_SET_CHILD_SUBREAPER = 36
+_CHANGES_PENDING = 4
+_ENVIRONMENT = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 @dataclass(frozen=True)
@@ -65,28 +67,35 @@ class Bench:
         return answer.json() if answer.content else None
 
     def sandbox(self) -> psutil.Process:
-        return next(child for child in psutil.Process().children() if "runbook_lib.sandbox" in child.cmdline())
+        living = (child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
+        return next(child for child in living if "runbook_lib.sandbox" in child.cmdline())
 
     def measured(self, name: str, count: int, jobs: int, *, with_memory: bool = False) -> Measured:
         """Run a contestant and verify every output of it."""
         out = Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
         served, before = sum(self.sandbox().cpu_times()[:2]), resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.monotonic()
-        arguments = [name, self.ready["tenants_file"], str(count), str(jobs), str(out)]
-        command = [sys.executable, "-m", "tests.benchmarks.contestants", *arguments]
-        with (out / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        command = self._command(name, count, jobs, out)
+        with (out / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log, env=_ENVIRONMENT) as process:
             peak = Peak(process.pid) if with_memory else None
             code = process.wait()
         wall_s = time.monotonic() - started
         _wait_for_orphans({self.sandbox().pid})
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if code != 0:
+        if code != (_CHANGES_PENDING if name == "ours" else 0):
             raise RuntimeError((out / "log").read_text())
         verify(name, out, count)
         shutil.rmtree(out)
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         served_s = sum(self.sandbox().cpu_times()[:2]) - served
         return Measured(wall_s, cpu_s, served_s, peak.ended() if peak else None, max(peak.own_mb) if peak else 0.0)
+
+    def _command(self, name: str, count: int, jobs: int, out: Path) -> list[str]:
+        file = self.ready["tenants_file"]
+        if name == "ours":  # as everybody calls it
+            only = [part for number in range(1, count + 1) for part in ("--only", f"tenant-{number:04d}")]
+            return [sys.executable, "-m", "runbook_lib", "run", file, "--jobs", str(jobs), "--out", str(out), *only]
+        return [sys.executable, "-m", "tests.benchmarks.contestants", name, file, str(count), str(jobs), str(out)]
 
 
 def _wait_for_orphans(keep: set[int]) -> None:

@@ -18,11 +18,11 @@ def test_on_a_full_disk_no_request_is_sent_that_is_not_on_record(written, tmp_pa
     laboratory = Laboratory(tmp_path)
     append, left = journal._append, [written]
 
-    def onto_a_full_disk(path, line):
+    def onto_a_full_disk(path, line, **how):
         if not left[0]:
             raise OSError(errno.ENOSPC, "No space left on device")
         left[0] -= 1
-        append(path, line)
+        append(path, line, **how)
 
     monkeypatch.setattr(journal, "_append", onto_a_full_disk)
     outcome = laboratory.run()

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
-from runbook_lib.batch.warm_kernels import can_be_warm, manager_class, over_ipc
+from runbook_lib.batch.warm_kernels import manager_class, over_ipc
+from runbook_lib.batch.warm_process import can_be_warm
 
 pytestmark = pytest.mark.skipif(not can_be_warm(), reason="kernels are forked on Linux only")
 WAYS = 16  # kernels at a time

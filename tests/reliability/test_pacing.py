@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -100,16 +104,55 @@ def test_a_run_signs_in_to_auth0_once_and_its_token_is_on_no_disk(sandbox, tenan
     assert [token for token in tokens if any(token in content for content in (*left, *files))] == []
 
 
-def test_a_process_killed_as_it_writes_leaves_the_others_their_pace(tmp_path, monkeypatch):
-    Pacer(tmp_path).acquire("auth0 acme")
+ENDLESS = """
+import sys
+from pathlib import Path
+from runbook_lib.pacing import Pacer
+pacer = Pacer(Path(sys.argv[1]))
+while True:
+    pacer.observe("auth0", pacer.acquire("auth0"), 200, {})
+"""
 
-    def killed(path, _text):
-        path.open("w").close()
-        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_text", killed)
-        with pytest.raises(KeyboardInterrupt):
-            Pacer(tmp_path).acquire("auth0 acme")
-    Pacer(tmp_path).forget("auth0 acme", Ticket(1, 0))
-    assert Pacer(tmp_path).acquire("auth0 acme") == Ticket(2, 0)
+def test_processes_killed_as_they_write_leave_the_others_their_pace(tmp_path, trials):
+    counts = []
+    for number in range(trials(5, 100)):
+        with subprocess.Popen([sys.executable, "-c", ENDLESS, str(tmp_path)]) as endless:
+            known = wait_for_more(tmp_path, counts[-1] if counts else 0)
+            time.sleep(number % 7 / 1000)
+            endless.kill()
+        counts.append(json.loads(known.read_bytes())["count"])
+        pacer = Pacer(tmp_path)
+        pacer.forget("auth0", Ticket(counts[-1], 0))  # what the killed process may have been about
+    assert counts == sorted(set(counts))
+
+
+def wait_for_more(folder, count):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for path in folder.glob("*.json"):
+            with contextlib.suppress(ValueError):
+                if json.loads(path.read_bytes())["count"] > count:
+                    return path
+        time.sleep(0.005)
+    raise AssertionError("the process does nothing")
+
+
+def test_of_a_file_that_cannot_be_read_nothing_is_known(tmp_path):
+    Pacer(tmp_path).observe("auth0", Pacer(tmp_path).acquire("auth0"), 429, {"Retry-After": "200"})
+    [path] = tmp_path.iterdir()
+    for content in (b"", b'{"left": 3, "cou', b"[]", b'{"other": 1}', b"\xff"):
+        path.write_bytes(content)
+        assert Pacer(tmp_path).acquire("auth0") == Ticket(1, 0)
+
+
+def test_a_shorter_state_leaves_nothing_of_a_longer_one(tmp_path):
+    pacer = Pacer(tmp_path)
+    pacer.observe("auth0", pacer.acquire("auth0"), 200, {})
+    tickets = [pacer.acquire("auth0") for _ in range(30)]
+    [path] = tmp_path.iterdir()
+    longest = len(path.read_bytes())
+    for ticket in tickets:
+        pacer.observe("auth0", ticket, 200, {})
+    assert json.loads(path.read_bytes())["sent"] == []
+    assert len(path.read_bytes()) == longest
