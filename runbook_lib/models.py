@@ -14,6 +14,7 @@ from runbook_lib.secret import scrubber
 from runbook_lib.vocabulary import (
     BASE_ADDRESS,
     SECRET_TOKEN,
+    SOURCE_GROUP,
     SOURCE_USER,
     SYNC_ALL,
     SYNC_NOTIFICATION_SETTINGS,
@@ -455,6 +456,12 @@ class SynchronizationSchema:
         rule, mapping = positions[0]
         found: Json = self.document["synchronizationRules"][rule]["objectMappings"][mapping]
         return found
+
+    @property
+    def sends_groups(self) -> bool:
+        """Whether a mapping of groups is on: assigned groups are then sent as such, not only their members."""
+        mappings = (mapping for rule in self.document["synchronizationRules"] for mapping in rule.get("objectMappings", []))
+        return any(mapping.get("sourceObjectName") == SOURCE_GROUP and mapping.get("enabled", True) for mapping in mappings)
 
     @property
     def rule_id(self) -> str:

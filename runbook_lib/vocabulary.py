@@ -36,6 +36,7 @@ NEW_CONNECTIONS_PAGE: Final = "https://auth0.com/docs/authenticate/protocols/sci
 SCIM_TEMPLATE_ID: Final = "scim"  # Microsoft Graph tutorial; `customappsso` is the unsupported engine of 2018
 AAD_OPT_SCIM: Final = "aadOptscim062020"  # document step 3.5; entra-docs, scim-compatibility page
 SOURCE_USER: Final = "User"
+SOURCE_GROUP: Final = "Group"
 TARGET_USER: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 EXTERNAL_ID: Final = "externalId"
 OBJECT_ID: Final = "objectId"

@@ -247,6 +247,7 @@ def turn_provisioning_on(
     conditions = section_4.entra_conditions(principals, saved, schema, access, assigned, endpoint_url, other_claim, settings)
     conditions["the token given is the one saved (3.6)"] = lambda: not memory.has_new_token
     conditions["the test user was provisioned on demand (4.2)"] = lambda: user is not None and user.id in memory.tested_ids
+    yield from section_4.on_groups(schema, assigned)
     yield section_4.started(diff, job, principals[0], conditions)
 
 

@@ -99,7 +99,7 @@ def with_two_rows(target):
 
 
 def test_the_job_is_started_when_everything_holds():
-    found, change = gate()
+    found, _on_groups, change = gate()
     assert found == Finding("2 people are assigned, groups included.")
     diff = Diff("provisioning job", "Provisioning Status", "Off", "On")
     assert (change.on, change.diffs) == ("provisioning job", (diff,))
@@ -108,6 +108,27 @@ def test_the_job_is_started_when_everything_holds():
     assert change.rehearsal.line == f"POST {path}/validateCredentials"
     assert change.rehearsal.body == {"useSavedCredentials": True}
     assert change.undo == {"kind": "start", "service_principal": PRINCIPAL_ID, "job": "job"}
+
+
+def with_groups_mapped(**how):
+    document = json.loads(json.dumps(right_schema().document))
+    document["synchronizationRules"][0]["objectMappings"][0] |= how
+    return replace(right_schema(), document=document)
+
+
+@pytest.mark.parametrize(
+    ("mapped", "assigned", "is_said"),
+    [
+        ({"enabled": True}, (ACCESS, OTHER), True),
+        ({}, (ACCESS, OTHER), True),
+        ({"enabled": False}, (ACCESS, OTHER), False),
+        ({"enabled": True}, (ACCESS,), False),
+    ],
+)
+def test_that_groups_are_sent_too_is_said_where_groups_are_assigned(mapped, assigned, is_said):
+    *found, change = gate(schema=with_groups_mapped(**mapped), assigned=assigned)
+    said = [one for one in found if "groups are sent as groups too" in one.text]
+    assert (len(said), isinstance(change, Change)) == (int(is_said), True)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +227,7 @@ def test_turn_on_no_leaves_the_job():
 
 
 def test_without_a_census_the_conditions_still_hold():
-    assert len(gate(census=None)) == 1
+    assert isinstance(gate(census=None)[-1], Change)
 
 
 @pytest.mark.parametrize(("limit", "is_started"), [(0, False), (1, False), (2, True), (3, True)])
