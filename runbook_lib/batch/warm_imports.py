@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import sys
 
+gc.disable()  # what is imported stays
 sys.modules["debugpy"] = None  # type: ignore[assignment]  # an import fails: nobody debugs these kernels, and it is a fifth of all
 
 import ipykernel.ipkernel
@@ -34,4 +35,5 @@ guard_process()
 template("report.html.j2")
 gc.collect()
 gc.freeze()  # the collector would write to pages that all kernels share
+gc.enable()
 gc.set_threshold(100_000, 20, 100)  # at the usual 700 a tenth of a kernel's few seconds goes into looking for cycles
