@@ -223,8 +223,8 @@ def on_groups(schema: SynchronizationSchema, assigned: tuple[AppRoleAssignment, 
     """
     if schema.sends_groups and any(entry.principal_type == "Group" for entry in assigned):
         yield Finding(
-            "The mapping of groups is on, as Entra makes it: assigned groups are sent as groups too, and the token's three scopes "
-            "are for users only. Unless you want groups in Auth0, turn that mapping off in the console."
+            "The mapping of groups is on, as Entra makes it: assigned groups are sent as groups too, and the three scopes of the "
+            "token are for users only. Unless you want groups in Auth0, turn that mapping off in the console."
         )
 
 
