@@ -303,9 +303,10 @@ def sandbox(ready_file: Path | None, tenants: int, seed: int, port: int) -> None
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
+@click.option("--fleet", is_flag=True, help="Open the page for many tenants, in place of the one for one.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the page and what it leaves.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def lab(out: Path | None, options: tuple[str, ...]) -> None:
+def lab(fleet: bool, out: Path | None, options: tuple[str, ...]) -> None:
     """Open a copy of the runbook in JupyterLab, a sandbox running beside it. OPTIONS are JupyterLab's own.
 
     Example: python -m runbook_lib lab --no-browser
@@ -318,8 +319,9 @@ def lab(out: Path | None, options: tuple[str, ...]) -> None:
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import with_sandbox
 
-    page = _new_folder(out) / NOTEBOOK.name
-    copy_without_outputs(NOTEBOOK, page)
+    source = NOTEBOOK.with_name("fleet.ipynb") if fleet else NOTEBOOK
+    page = _new_folder(out) / source.name
+    copy_without_outputs(source, page)
     with tempfile.TemporaryDirectory(prefix="scim-", dir=SCRATCH_PARENT) as scratch:
         ready = Path(scratch) / "ready.json"
         environment = with_sandbox(ready, page.parent)

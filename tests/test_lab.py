@@ -154,3 +154,12 @@ def test_what_is_saved_and_its_checkpoint_hold_no_widgets_and_no_token(lab):
 def test_binary_files_are_saved_as_they_are(lab):
     lab.call("PUT", f"api/contents{lab.home}/picture.png", {"type": "file", "format": "base64", "content": "iVBORw0KGgo="})
     assert (lab.home / "picture.png").read_bytes() == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize(("which", "name"), [((), "inbound_scim.ipynb"), (("--fleet",), "fleet.ipynb")])
+def test_the_page_asked_for_is_there_as_one_that_has_not_run(which, name, tmp_path):
+    command = [sys.executable, "-m", "runbook_lib", "lab", *which, "--out", str(tmp_path), "--version"]
+    subprocess.run(command, check=True, capture_output=True)
+    [page] = tmp_path.rglob("*.ipynb")
+    assert page.name == name
+    assert [cell.outputs for cell in nbformat.read(page, as_version=4).cells if cell.cell_type == "code" and cell.outputs] == []
