@@ -17,13 +17,13 @@ from queue import Empty
 from typing import Any
 
 import nbformat
+import papermill
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors
-from papermill.iorw import load_notebook_node
-from papermill.parameterize import parameterize_notebook
+from papermill.translators import translate_parameters
 
 from runbook_lib.batch.pages import write_page
 from runbook_lib.batch.warm_kernels import manager_class, over_ipc
@@ -31,6 +31,7 @@ from runbook_lib.batch.warm_process import KernelKind
 
 ENGINE = "runbook"
 KERNEL = "python3"
+_GIVEN = "injected-parameters"
 START_S = 60.0  # what a kernel may take to answer
 SAVE_EVERY_S = 2.0
 LOOK_EVERY_S = 1.0  # whether a kernel lives that says nothing
@@ -58,8 +59,7 @@ def execute(
     `PapermillExecutionError`, nbclient's `DeadKernelError`, `RuntimeError` for a kernel that does not start, `StoppedEarly`.
     """
     # What `papermill.execute_notebook` does, without reading and checking the same page for each tenant and writing each twice.
-    blank = copy.deepcopy(_loaded(page))
-    filled = parameterize_notebook(blank, dict(parameters), kernel_name=KERNEL, language="python", engine_name=ENGINE)
+    filled = _filled(page, dict(parameters))
     with _loop_closed():
         executed = papermill_engines.execute_notebook_with_engine(
             ENGINE,
@@ -79,10 +79,36 @@ def execute(
     raise_for_execution_errors(executed, result)
 
 
+def _filled(page: Path, parameters: dict[str, str]) -> nbformat.NotebookNode:
+    """Return the page with these parameters in a cell behind the one that has the defaults, where papermill puts them."""
+    filled = copy.deepcopy(_loaded(page))
+    cell = {
+        "id": _GIVEN,
+        "cell_type": "code",
+        "metadata": {"tags": [_GIVEN], "papermill": {}},
+        "source": translate_parameters(KERNEL, "python", parameters, "Parameters"),
+        "execution_count": None,
+        "outputs": [],
+    }
+    behind = next(number for number, cell in enumerate(filled.cells, start=1) if "parameters" in cell.metadata.tags)
+    filled.cells.insert(behind, nbformat.from_dict(cell))  # type: ignore[no-untyped-call]
+    filled.metadata.papermill["parameters"] = parameters
+    return filled
+
+
 @functools.cache
 def _loaded(page: Path) -> nbformat.NotebookNode:
-    """Return a page as papermill reads it, which checks it."""
-    loaded: nbformat.NotebookNode = load_notebook_node(str(page))
+    """Return a page as papermill reads it, but unchecked, for which nbformat compiles a schema of its own: the page is ours."""
+    loaded: nbformat.NotebookNode = nbformat.v4.reads(page.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
+    loaded.metadata["papermill"] = {
+        "default_parameters": {},
+        "parameters": {},
+        "environment_variables": {},
+        "version": papermill.__version__,
+    }
+    for cell in loaded.cells:
+        cell.metadata["papermill"] = {}
+        cell.metadata.setdefault("tags", [])
     return loaded
 
 

@@ -96,6 +96,12 @@ def run_tenant(
     return outcome
 
 
+def import_what_executes() -> None:
+    """Import what executes pages: half a second that is worth doing while something else is waited for."""
+    with without_grammar():
+        import runbook_lib.batch.execution  # noqa: F401
+
+
 def finished(name: str, mode: RunMode, folder: Path) -> TenantOutcome | None:
     """Return the outcome of a tenant that this run has finished in this mode, None when something is left to do."""
     if not (folder / "journal.jsonl").exists():
@@ -116,15 +122,16 @@ def _run_here(
     on_step: Callable[[str], None],
     held: Held | None = None,
 ) -> TenantOutcome:
-    with without_grammar():
-        from nbclient.exceptions import DeadKernelError
-        from papermill.exceptions import PapermillExecutionError
-
-        from runbook_lib.batch.execution import StoppedEarly
-
     started = time.monotonic()
     if busy := _held(tenant, folder):
         return TenantOutcome(tenant.name, "busy", busy, folder)
+    environment = workshop.environment_for(tenant)  # the first asks for a token, and meanwhile another thread may import
+    import_what_executes()
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    from runbook_lib.batch.execution import StoppedEarly
+
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     values = tenant.model_dump(mode="json")
     write_private(folder / "settings.json", json.dumps(values, indent=1))
@@ -136,7 +143,7 @@ def _run_here(
             _execute(
                 {**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)},
                 page,
-                tenant,
+                {**environment, **(held.variables if held else {})},
                 workshop,
                 on_step,
                 held,
@@ -191,7 +198,7 @@ def _ended(journal: Path) -> tuple[str, str]:
 def _execute(
     parameters: Mapping[str, str],
     page: Path,
-    tenant: TenantSettings,
+    environment: Mapping[str, str],
     workshop: Workshop,
     on_step: Callable[[str], None],
     held: Held | None,
@@ -207,7 +214,7 @@ def _execute(
             parameters,
             kernel=workshop.kernel,
             sockets=sockets,
-            environment={**workshop.environment_for(tenant), **(held.variables if held else {})},
+            environment=environment,
             on_step=on_step,
             must_stop=lambda: workshop.must_stop() or (held is not None and held.is_lost()),
         )

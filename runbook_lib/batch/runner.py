@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, run_tenant
+from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, import_what_executes, run_tenant
 from runbook_lib.batch.parts import parts_told
 from runbook_lib.batch.sharing import Sharing
 from runbook_lib.batch.warm_process import KernelKind, get_warm
@@ -110,7 +110,10 @@ def run_tenants(
         for number, wave in enumerate(waves):
             with ThreadPoolExecutor(options.jobs, thread_name_prefix="tenant") as pool:
                 run = _Wave(options, folder, carry, watcher, stop, outcomes)
-                for future in [pool.submit(run.one, tenant) for tenant in wave]:
+                futures = [pool.submit(run.one, tenant) for tenant in wave]
+                if not options.executor:
+                    import_what_executes()  # while the first of them waits for a token
+                for future in futures:
                     future.result()
             if number == 0 and options.canary and (gate := _gate_failure(outcomes.values(), sharing)):
                 stop.reason = stop.reason or f"the start gate (4.3) refused {gate} of the first wave"

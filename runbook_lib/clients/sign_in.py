@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import msal
-
 from runbook_lib.errors import ApiError, StepBlocked
 from runbook_lib.http import Request, Service, SignInSession, understood
 from runbook_lib.secret import Secret
@@ -187,6 +185,8 @@ class EntraSignIn(_FetchedToken):
         return _from_claims(Secret(answer["access_token"]))
 
     def _as_application(self) -> Any:
+        import msal  # by whoever signs in, which is kernels: a batch's runner starts sooner without
+
         if self._application is None:
             self._application = msal.ConfidentialClientApplication(client_credential=self._credential, **self._arguments)
         else:
@@ -194,6 +194,8 @@ class EntraSignIn(_FetchedToken):
         return self._application.acquire_token_for_client([f"{self._resource}/.default"])
 
     def _by_device_code(self) -> Any:
+        import msal
+
         if self._show is None:
             raise StepBlocked(
                 "Signing in by device code needs a person, and nobody is there to answer",

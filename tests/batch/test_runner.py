@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 from click.testing import CliRunner
 
@@ -160,6 +161,7 @@ def test_a_page_is_the_same_whichever_way_its_kernel_starts(kernel, tenant, tmp_
     with Workshop.opened(kernel) as workshop:
         outcome = run_tenant(tenant("fresh"), RunMode.PLAN, tmp_path / kernel, workshop, steps.append)
         assert [path.name for path in workshop.scratch.iterdir()] == ["pace"]
+    nbformat.validate(nbformat.read(outcome.folder / "inbound_scim.ipynb", as_version=4))
     page = json.loads((outcome.folder / "inbound_scim.ipynb").read_text())
     results = json.loads((tmp_path / kernel / "results.json").read_text())
     assert (outcome.status, steps) == (
