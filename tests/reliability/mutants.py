@@ -42,6 +42,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "steps/section_4_testing": STEPS[::-1],
     "steps/section_1_auth0_settings": STEPS[1:],
     "steps/section_2_endpoint_and_token": STEPS[1:],
+    "steps/section_3_entra_provisioning": STEPS,
     "secret": ("tests/test_secret.py",),
     "settings": ("tests/test_settings.py",),
 }
