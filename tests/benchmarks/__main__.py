@@ -75,9 +75,14 @@ def main(
     if counts:
         assignments(counts, _say)
     if faulty:
-        _say(f"\n{fleets.faulty(faulty, jobs)}\n")
+        seen = fleets.faulty(faulty, jobs)
+        _say(f"\n| {faulty} tenants in bad weather | {seen.statuses}, faults {seen.faults}, started {len(seen.started)}, ")
+        _say(f"resumed {seen.resumed}, touched then {sorted(seen.touched)}, files with secrets {len(seen.secrets_found)} |\n")
+        _say("".join(f"| {name} | {about} |\n" for name, about in seen.explained.items()))
     if paced:
-        _say(f"\n{fleets.paced(paced)}\n")
+        held = fleets.paced(paced)
+        _say(f"\n| {paced} tenants at 2 requests a second | {held.requests} requests in {held.span_s:.0f} s, ")
+        _say(f"{held.refused} refused, {held.wasted:.1%} of the limit wasted |\n")
 
 
 def _speed(bench: Bench, delay_ms: int, names: tuple[str, ...], rounds: int, tenants: int, jobs: int) -> None:
