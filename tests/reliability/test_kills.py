@@ -36,15 +36,16 @@ def summary_of(command):
 
 
 def kill_at(command, moment, target):
-    """Kill the command or only its kernel at a moment in seconds after its start; say whether it was in time."""
-    while time.monotonic() - command.started < moment:
-        if not command.is_running:
-            return False
+    """Kill the command, or only its kernel as soon as there is one, at a moment in seconds after its start; say if it was in time."""
+    while command.is_running:
+        if time.monotonic() - command.started >= moment:
+            if target == "command":
+                command.kill()
+                return True
+            if command.kill_kernels():
+                return True
         time.sleep(0.005)
-    if target == "kernel":
-        return command.kill_kernels()
-    command.kill()
-    return True
+    return False
 
 
 def trial(sandbox, command, out, names, moment, target):
@@ -90,7 +91,7 @@ def test_kills_at_random_moments_are_repaired_by_running_again(sandbox, command,
         target = "kernel" if done % 3 == 2 else "command"
         in_time, lasted_s, wrong = trial(sandbox, command, tmp_path / str(number), names, moment, target)
         killed[target] += in_time
-        takes_s = takes_s if in_time else min(takes_s, lasted_s)  # the machine had other work when it was measured
+        takes_s = takes_s if in_time else min(takes_s, 0.98 * lasted_s)  # the machine had other work when it was measured
         if wrong:
             wrongs[number, target, round(moment, 2)] = wrong
     figure("kills: of the command, of its kernel only", f"{killed['command']}, {killed['kernel']}")
