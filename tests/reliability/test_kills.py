@@ -36,7 +36,7 @@ def summary_of(command):
 
 
 def kill_at(command, moment, target):
-    """Kill the command, or only its kernel as soon as there is one, at a moment in seconds after its start; say if it was in time."""
+    """Kill the command, or its kernel as soon as there is one, so many seconds after its start; say whether it was in time."""
     while command.is_running:
         if time.monotonic() - command.started >= moment:
             if target == "command":
