@@ -9,6 +9,8 @@ import pytest
 from runbook_lib.clients import batches
 from runbook_lib.clients import microsoft_graph as graph
 from runbook_lib.clients.batches import ItemsRefused
+from runbook_lib.errors import TransportError
+from runbook_lib.http import Response
 from runbook_lib.pacing import Pacer
 from runbook_lib.session import Machine, open_view
 from runbook_lib.undo import steps_to_undo
@@ -60,6 +62,15 @@ def break_item(control, method, nth, kind, path=ASSIGNED_TO, **more):
 
 def assigned(customer, application):
     return sorted(one["principalId"] for one in customer.assignments if one["resourceId"] == application)
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], "ok", {"responses": [{}]}, {"responses": [{"id": "1"}]}, {"responses": [{"id": "1", "status": "no"}]}]
+)
+def test_an_answer_of_another_form_leaves_the_writes_in_doubt(body):
+    with pytest.raises(TransportError, match="another form") as odd:
+        batches.receiver(["Assigning Adele"])(Response(200, body, {}))
+    assert odd.value.ambiguous
 
 
 def test_a_write_that_was_put_off_is_sent_again_alone_after_the_time_it_was_told(

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from runbook_lib.errors import ApiError, TransportError
-from runbook_lib.http import Request, Response, Service, api_error, retry_after_s
+from runbook_lib.http import Request, Response, Service, api_error, retry_after_s, understood
 
 PATH = "/$batch"
 LIMIT = 20  # "A maximum of 20 individual requests", Graph json-batching page
@@ -59,7 +59,9 @@ class GraphService(Service):
 
 
 def _by_id(answer: Response) -> dict[str, Any]:
-    return {str(item["id"]): item for item in answer.body.get("responses", [])}
+    """Return a batch's items by their ids. Raises `TransportError` for an answer of another form: its writes are in doubt."""
+    with understood("the answers of a batch"):
+        return {str(item["id"]): {**item, "status": int(item["status"])} for item in answer.body.get("responses", [])}
 
 
 def _asked_s(item: Mapping[str, Any], usual_s: float) -> float:
