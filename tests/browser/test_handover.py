@@ -119,6 +119,7 @@ def given_by_its_owner(guide, control):
 def nobody_signs_in_to_auth0(guide):
     practise(guide)
     guide.page.get_by_label("Nobody: its owner does the Auth0 part").check()
+    expect(guide.start_card.get_by_label("SCIM endpoint URL")).to_be_visible()  # another form: a person sees it, then types
 
 
 def sign_in_to_entra(guide, row):
