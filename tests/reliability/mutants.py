@@ -46,7 +46,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "secret": ("tests/test_secret.py",),
     "settings": ("tests/test_settings.py",),
 }
-ONLY = {"settings": ("_check_auth0_domain", "_entra_tenant", "_cloud", "is_guid", "sandbox_cloud", "_user", "_plain")}
+ONLY = {
+    "settings": ("_check_auth0_domain", "_entra_tenant", "_cloud", "is_guid", "sandbox_cloud", "_user", "_plain"),
+    # The edits of the mapping. What else is in it makes requests; whole runs test that, which take too long for each mutant.
+    "steps/section_3_entra_provisioning": ("mapping_edits", "edited", "_flow_types", "_external_id", "_work_email"),
+}
 SLOW = "not guarded_process and not command_line and not cost_little and not threads and not survive"
 EQUIVALENT: dict[tuple[str, str], str] = {}  # (module, "line of source -> mutated line"): why nobody can tell them apart
 
