@@ -26,6 +26,11 @@ expect.set_options(timeout=30_000)
 SAMPLE = (  # what runs with the other tests before anything lands; all of them take minutes
     "test_from_the_command_to_the_first_plan_one_click_and_nothing_typed",
     "test_the_whole_procedure_by_clicking_only",
+    "test_each_refused_tenant_says_why_and_writes_nothing",
+    "test_sections_a_reload_and_a_kernel_restart_in_the_middle_show_the_true_state",
+    "test_hand_over_from_sheet_and_token_to_verification",
+    "test_secrets_being_typed_are_in_no_saved_notebook_even_with_widget_state",
+    "test_the_keyboard_alone_starts_plans_jumps_and_applies",
     "test_a_tenant_is_connected_by_six_typed_fields_at_most_and_no_secret_is_saved",
     "test_a_person_signs_in_by_device_code_while_the_page_stays_alive",
     "test_axe_finds_nothing_in_plan_proof_editor_refusal_and_forms[1280-light]",
