@@ -34,7 +34,6 @@ SAMPLE = (  # what runs with the other tests before anything lands; all of them 
     "test_a_tenant_is_connected_by_six_typed_fields_at_most_and_no_secret_is_saved",
     "test_a_person_signs_in_by_device_code_while_the_page_stays_alive",
     "test_axe_finds_nothing_in_plan_proof_editor_refusal_and_forms[1280-light]",
-    "test_axe_finds_nothing_in_plan_proof_editor_refusal_and_forms[1920-dark]",
     "test_the_keyboard_sifts_and_leads_from_a_red_mark_to_its_remedy",
 )
 
