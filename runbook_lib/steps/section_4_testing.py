@@ -219,7 +219,8 @@ def on_groups(schema: SynchronizationSchema, assigned: tuple[AppRoleAssignment, 
     """Say what the procedure is silent on: assigned groups are sent too, and its token is for users only.
 
     Auth0's page on SCIM groups (configure-scim-groups) is newer than the procedure. It is said, not blocked: users are
-    provisioned either way, and who wants groups needs that mapping.
+    provisioned either way, and who wants groups needs that mapping. Unverified: what Auth0 answers to a group with
+    this token.
     """
     if schema.sends_groups and any(entry.principal_type == "Group" for entry in assigned):
         yield Finding(
