@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from runbook_lib.consoles import console_link
 from runbook_lib.errors import SettingsError
+from runbook_lib.guided.page import GuidedSession
 from runbook_lib.http import Deadline
 from runbook_lib.models import Connection, ServicePrincipal, generation
 from runbook_lib.session import Machine, auth0_side
 from runbook_lib.settings import CLOUDS, problems, resolve
+from runbook_lib.widgets import surface
 
 
 def connection(**options):
@@ -63,3 +67,29 @@ def test_problems_are_those_of_the_settings_model_and_only_of_what_was_given():
 def test_what_was_typed_on_a_page_cannot_be_read_by_another_run():
     with pytest.raises(SettingsError, match=r"kept it in memory only.*for auth0_client_secret in the settings.json"):
         resolve("memory:auth0_client_secret", column="auth0_client_secret")
+
+
+def test_of_two_threads_that_draw_none_shows_what_is_no_longer_true(tmp_path, monkeypatch):
+    page = GuidedSession(tmp_path, demos=tuple, trouble=SettingsError("is odd", "Mend it", column="cloud"))
+    start = page.connect()
+    page._connecting.values["auth0_domain"] = "old.eu.auth0.com"
+    is_rendered, other_has_drawn = threading.Event(), threading.Event()
+    draw = surface.drawn
+
+    def slowly(piece, **values):
+        html = draw(piece, **values)
+        if threading.current_thread() is first:
+            is_rendered.set()
+            other_has_drawn.wait(1)  # in vain, where one draws at a time
+        return html
+
+    monkeypatch.setattr(surface, "drawn", slowly)
+    first = threading.Thread(target=page._draw_start)
+    first.start()
+    assert is_rendered.wait(10)
+    page._connecting.values["auth0_domain"] = "new.eu.auth0.com"
+    page._draw_start()
+    other_has_drawn.set()
+    first.join()
+    assert "new.eu.auth0.com" in start.html
+    page.close()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Concatenate, ParamSpec
 
 from runbook_lib import facts, tables
 from runbook_lib.change import Table
@@ -38,6 +40,20 @@ SIGN_INS: Mapping[str, Callable[[Connecting], None]] = {
 }
 
 
+P = ParamSpec("P")
+
+
+def _one_at_a_time(draw: Callable[Concatenate[GuidedSession, P], None]) -> Callable[Concatenate[GuidedSession, P], None]:
+    """Let one thread draw at a time: of two, the one that looked first could show last, and what it shows would be old."""
+
+    @functools.wraps(draw)
+    def alone(page: GuidedSession, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        with page._drawing:
+            draw(page, *args, **kwargs)
+
+    return alone
+
+
 class GuidedSession:
     """A tenant on a page where a person is. It plans when it is connected; it writes when a button is pressed, and only then."""
 
@@ -58,6 +74,7 @@ class GuidedSession:
         self._rail: Surface | None = None
         self._end: Surface | None = None
         self._worker = Worker()
+        self._drawing = threading.RLock()
         self._connecting = Connecting(on_change=self._draw_start)
         self._session: Session | None = None
         self._where = "real" if given or trouble else "sandbox"
@@ -440,6 +457,7 @@ class GuidedSession:
         if surface is not None:
             surface.send({"alert": words})
 
+    @_one_at_a_time
     def _draw_start(self) -> None:
         if self._start is None:
             return
@@ -468,6 +486,7 @@ class GuidedSession:
         rows += [("New enterprise application", settings.scim_app_name), ("Test user", settings.test_user)]
         return Table("What this page works on", ("what", "which"), tuple(rows))
 
+    @_one_at_a_time
     def _draw_rail(self) -> None:
         if self._rail is None:
             return
@@ -494,6 +513,7 @@ class GuidedSession:
                 word = "Saved later"
         return {"step": number, "title": TITLES[number], "short": SHORT[number], "word": word, "icon": icon, "tone": tone}
 
+    @_one_at_a_time
     def _draw_card(self, number: str) -> None:
         if number not in self._cards:
             return
@@ -516,6 +536,7 @@ class GuidedSession:
             grid=self._mapping if number == MAPPING_STEP and self._mapping.rows else None,
         )
 
+    @_one_at_a_time
     def _draw_section(self, number: str) -> None:
         if number not in self._sections:
             return
@@ -526,6 +547,7 @@ class GuidedSession:
         due = 0 if number == "0" else len(self._due(number))
         self._sections[number].show("section", number=number, words=words, due=due, busy=busy)
 
+    @_one_at_a_time
     def _draw_end(self) -> None:
         if self._end is None:
             return

@@ -10,9 +10,13 @@ function fieldsOf(scope, withSecrets) {
     if (field.matches(SECRET) && !withSecrets) continue;
     if (field.type === "radio" && !field.checked) continue;
     found[field.name] = field.type === "checkbox" ? (field.checked ? "yes" : "") : field.value;
+    field.told = field.value;
   }
   return found;
 }
+
+// Whether a field holds what Python has yet to hear of: an answer to what was typed before must not undo it.
+const hasUntold = (field) => field.value !== (field.told ?? field.defaultValue);
 
 // Makes `old` look like `fresh` and keeps what the person is at: focus, text being typed, opened details.
 function morph(old, fresh) {
@@ -25,8 +29,9 @@ function morph(old, fresh) {
   }
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) === value) continue;
+    const follows = name === "value" && old !== document.activeElement && !old.matches(SECRET) && !hasUntold(old);
     old.setAttribute(name, value);
-    if (name === "value" && old !== document.activeElement && !old.matches(SECRET)) old.value = value;
+    if (follows) old.value = old.told = value;
     if (name === "checked") old.checked = true;
     if (name === "selected") old.selected = true;
   }

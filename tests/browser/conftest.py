@@ -34,6 +34,9 @@ SAMPLE = (  # what runs with the other tests before anything lands; all of them 
     "test_a_tenant_is_connected_by_six_typed_fields_at_most_and_no_secret_is_saved",
     "test_a_person_signs_in_by_device_code_while_the_page_stays_alive",
     "test_axe_finds_nothing_in_plan_proof_editor_refusal_and_forms[1280-light]",
+    "test_axe_finds_nothing_in_plan_proof_editor_refusal_and_forms[1920-dark]",
+    "test_typed_secrets_stay_while_notes_come_and_go_and_the_way_to_sign_in_changes",
+    "test_an_answer_to_what_was_typed_before_does_not_undo_what_is_typed_since",
     "test_the_keyboard_sifts_and_leads_from_a_red_mark_to_its_remedy",
 )
 
