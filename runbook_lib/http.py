@@ -7,6 +7,8 @@ Reads are repeated when that can help; a write is sent once. It is sent again on
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
 import json
 import math
 import socket
@@ -150,7 +152,7 @@ def open_session(ca_bundle: str | None, session: requests.Session | None = None)
 
 
 # A deadline for the whole exchange: requests' own time-out starts anew with every few bytes, so that an answer that drips
-# would be waited for without end. A timer shuts the socket down, and the reader sees the end of the stream.
+# would be waited for without end. A watchman shuts the socket down, and the reader sees the end of the stream.
 
 _watched = threading.local()
 
@@ -181,26 +183,73 @@ def _use_our_pool(manager: urllib3.PoolManager) -> None:
     manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": _Pool}
 
 
-@dataclass
 class _Watch:
-    sock: Any = None
-    has_fired: bool = False
+    """One exchange whose time is limited."""
+
+    def __init__(self) -> None:
+        self.sock: Any = None
+        self.has_fired = False
+        self._is_over = False
+        self._lock = threading.Lock()
 
     def fire(self) -> None:
-        self.has_fired = True
-        if self.sock is not None:
-            with contextlib.suppress(OSError):  # closed meanwhile
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+        """Shut the socket of the exchange down, unless it is over: others may be using the socket then."""
+        with self._lock:
+            if self._is_over:
+                return
+            self.has_fired = True
+            if self.sock is not None:
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        """Let go of the socket."""
+        with self._lock:
+            self._is_over, self.sock = True, None
+
+
+class _Watchman:
+    """One thread that fires what is due: a thread for each exchange costs more than sending the request.
+
+    An exchange that ended in time stays listed until its time is up. So nobody has to be woken when the next one begins.
+    """
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, _Watch]] = []
+        self._news = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._count = itertools.count()
+
+    def watch(self, watch: _Watch, limit_s: float) -> None:
+        """Fire `watch` when `limit_s` have passed."""
+        with self._news:
+            heapq.heappush(self._due, (time.monotonic() + limit_s, next(self._count), watch))
+            if self._due[0][2] is watch:
+                self._news.notify()
+            if self._thread is None or not self._thread.is_alive():  # the first, or this process was forked
+                self._thread = threading.Thread(target=self._fire_what_is_due, name="time limits", daemon=True)
+                self._thread.start()
+
+    def _fire_what_is_due(self) -> None:
+        while True:
+            with self._news:
+                left_s = self._due[0][0] - time.monotonic() if self._due else None
+                if left_s is None or left_s > 0:
+                    self._news.wait(left_s)
+                    continue
+                watch = heapq.heappop(self._due)[2]
+            watch.fire()
+
+
+_watchman = _Watchman()
 
 
 @contextlib.contextmanager
 def _hung_up_after(limit_s: float) -> Iterator[_Watch]:
     """Shut the socket of the exchange within down when `limit_s` have passed."""
     watch = _Watch()
-    timer = threading.Timer(limit_s, watch.fire)
-    timer.daemon = True
     _watched.watch = watch
-    timer.start()
+    _watchman.watch(watch, limit_s)
     try:
         yield watch
     except requests.exceptions.RequestException:
@@ -208,7 +257,7 @@ def _hung_up_after(limit_s: float) -> Iterator[_Watch]:
             raise _TooMuchError(f"an answer not complete after {limit_s:.0f} s") from None
         raise
     finally:
-        timer.cancel()
+        watch.end()
         _watched.watch = None
 
 

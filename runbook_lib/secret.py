@@ -25,8 +25,10 @@ _SHAPES = re.compile(
     re.DOTALL,
 )
 _AUTHORIZATION = re.compile(r"(?i)(\bbearer\s+|authorization\W{1,8}basic\s+)[A-Za-z0-9._~+/=-]{8,}")
+_FIELDS = ("client_secret", "client_assertion", "access_token", "refresh_token", "id_token", "password")
 _FIELD = re.compile(  # of JSON, of a Python dictionary or of a form; also where the text that has it is itself in one
-    r"""((?<![A-Za-z0-9_])(?:client_secret|client_assertion|access_token|refresh_token|id_token|password)"""
+    # Looking back after the word instead of before it lets the search go by first letters: three times as fast.
+    f"((?:{'|'.join(f'{word}(?<![A-Za-z0-9_]{word})' for word in _FIELDS)})"
     r"""(?:\\*['"]\s*:\s*\\*['"]|=))[^\s&'"\\]+"""
 )
 _PASSWORD_IN_URL = re.compile(r"""(://[^\s/:@'"]*:)[^\s/'"]+(?=@)""")  # to the last @: a password may hold one
@@ -39,6 +41,9 @@ _WITH_WORDS = (
 _SHAPE_STARTS = ("tok_", "eyJ", "-----BEGIN ")
 _EDGE = 24  # so many characters tell a secret that was cut, by verbose tracebacks for one; a token's public id has only 20
 _CUT = r"[A-Za-z0-9_~+/.=-]*"
+_VISIBLE = re.compile(r"[!-~]+")
+_ESCAPE = re.compile(r"\\u[0-9a-f]{4}")
+_PERCENT = re.compile("%[0-9A-F]{2}")
 
 
 class Scrubber:
@@ -48,7 +53,7 @@ class Scrubber:
         self._lock = threading.Lock()
         self._forms: set[str] = set()
         self._longest_first: tuple[str, ...] | None = ()
-        self._edges: dict[str, re.Pattern[str]] = {}
+        self._edges: dict[str, str] = {}
 
     def register(self, value: str) -> None:
         """Remember a secret text; every later `scrub` removes it. Texts under 6 characters are not remembered."""
@@ -69,7 +74,7 @@ class Scrubber:
                 text = text.replace(form, MASK)
         for edge, rest in self._edges.items():
             if edge in text:
-                text = rest.sub(MASK, text)
+                text = re.sub(rest, MASK, text)
         lower = text.lower()
         for words, shape in _WITH_WORDS:
             if any(word in lower for word in words):  # looking for words is many times faster than for a pattern
@@ -120,7 +125,7 @@ def _json_forms(text: str) -> set[str]:
     for marks in ("<>&", "<>&'", "<>&'+`"):
         forms.add("".join(rf"\u{ord(char):04x}" if char in marks else char for char in escaped))
     net = "".join(rf"\u{ord(char):04X}" if char in "<>&'+`" else char for char in escaped).replace('\\"', r"\u0022")
-    return forms | {re.sub(r"\\u[0-9a-f]{4}", lambda found: rf"\u{found[0][2:].upper()}", net)}
+    return forms | {_ESCAPE.sub(lambda found: rf"\u{found[0][2:].upper()}", net)}
 
 
 def _html_forms(text: str) -> set[str]:
@@ -141,7 +146,7 @@ def _url_forms(value: str) -> set[str]:
     octets = value.encode("utf-8", "surrogatepass")
     quoted = {quote(octets, safe=""), quote(octets), quote_plus(octets)}
     quoted |= {text.replace("~", "%7E") for text in quoted}  # as before RFC 3986; every Entra secret has one
-    return quoted | {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text) for text in quoted}
+    return quoted | {_PERCENT.sub(lambda match: match[0].lower(), text) for text in quoted}
 
 
 def _base64_forms(octets: bytes) -> set[str]:
@@ -155,14 +160,16 @@ def _base64_forms(octets: bytes) -> set[str]:
     return forms
 
 
-def _edges(value: str) -> dict[str, re.Pattern[str]]:
-    """Return both ends of a long secret, each with the pattern of what is left of the secret where the other end was cut."""
-    if len(value) < 2 * _EDGE or not re.fullmatch(r"[!-~]+", value):
+def _edges(value: str) -> dict[str, str]:
+    """Return both ends of a long secret, each with the pattern of what is left of the secret where the other end was cut.
+
+    Patterns are compiled when an end is met, which is hardly ever.
+    """
+    if len(value) < 2 * _EDGE or not _VISIBLE.fullmatch(value):
         return {}
     head, tail = value[:_EDGE], value[-_EDGE:]
     # A tail starts at the dots that stand for what was left out: elsewhere it would eat what stands before the secret.
-    patterns = {head: re.escape(head) + _CUT, tail: rf"(?<=\.\.\.){_CUT}{re.escape(tail)}|(?<=…){_CUT}{re.escape(tail)}"}
-    return {edge: re.compile(pattern) for edge, pattern in patterns.items()}
+    return {head: re.escape(head) + _CUT, tail: rf"(?<=\.\.\.){_CUT}{re.escape(tail)}|(?<=…){_CUT}{re.escape(tail)}"}
 
 
 scrubber = Scrubber()

@@ -1,6 +1,6 @@
 """One page executed by papermill: few writes, a word at each step, and a stop between cells.
 
-papermill saves the page twice a cell, which for a long page costs more than running it; here at most every 2 s and at the end.
+papermill saves the page twice a cell, which for a long page costs more than running it; here at most every 5 s and at the end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ENGINE = "runbook"
 KERNEL = "python3"
 _GIVEN = "injected-parameters"
 START_S = 60.0  # what a kernel may take to answer
-SAVE_EVERY_S = 2.0
+SAVE_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0  # whether a kernel lives that says nothing
 _STEP = re.compile(r'session\.do\("([0-9.]+)"\)')
 
@@ -124,9 +124,11 @@ def _loop_closed() -> Iterator[None]:
 
 
 class _FewerSaves(NotebookExecutionManager):  # type: ignore[misc]
-    """Saves the page when it starts, at most every `SAVE_EVERY_S` while it runs, and at the end."""
+    """Saves the page at most every `SAVE_EVERY_S` while it runs, and at the end."""
 
-    _saved_at = float("-inf")
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._saved_at = time.monotonic()
 
     def save(self, **_papermills: Any) -> None:
         """Save the page when it is time to."""
@@ -266,6 +268,7 @@ class _Engine(NBClientEngine):  # type: ignore[misc]
             extra_arguments=extra_arguments,
             store_widget_state=store_widget_state,
             timeout=None,
+            record_timing=False,
         )
         client.on_step, client.must_stop = on_step, must_stop
         client.execute(env=environment)

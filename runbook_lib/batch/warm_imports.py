@@ -9,11 +9,13 @@ looking for a kernel.
 from __future__ import annotations
 
 import gc
+import json
 import sys
 
 gc.disable()  # what is imported stays
 sys.modules["debugpy"] = None  # type: ignore[assignment]  # an import fails: nobody debugs these kernels, and it is a fifth of all
 
+import ipykernel.debugger
 import ipykernel.ipkernel
 import ipykernel.zmqshell
 import IPython.core.completerlib
@@ -26,13 +28,17 @@ import psutil  # type: ignore[import-untyped]
 import tornado.platform.asyncio
 import tornado.queues
 
-import runbook_lib.batch.kernel_app
 import runbook_lib.notebook
+from runbook_lib.batch.kernel_app import prepare
+from runbook_lib.batch.one_tenant import NOTEBOOK
 from runbook_lib.secret import guard_process
 from runbook_lib.templating import template
 
 guard_process()
 template("report.html.j2")
+prepare(
+    "".join(cell["source"]) for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"
+)
 gc.collect()
 gc.freeze()  # the collector would write to pages that all kernels share
 gc.enable()
