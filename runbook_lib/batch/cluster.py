@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_lib.batch.one_tenant import TenantOutcome, Workshop, run_tenant
 from runbook_lib.batch.sharing import Mirror, Sharing
+from runbook_lib.batch.turns import Course
 from runbook_lib.errors import SettingsError
 from runbook_lib.lease import Terms
 from runbook_lib.settings import SECRET_COLUMNS, RunMode, TenantSettings, lock_folder, output_name, resolve
@@ -57,7 +58,9 @@ def on_cluster(options: Options, folder: Path, workshop: Workshop, must_stop: Ca
     stop_file = f"stops/{secrets.token_hex(8)}"
     task = (options.mode.value, str(folder), mirror.url if mirror else "", stop_file, options.kernel, options.terms)
 
-    def carry(tenant: TenantSettings, place: Path, _on_step: Callable[[str], None]) -> TenantOutcome:
+    def carry(tenant: TenantSettings, place: Path, course: Course) -> TenantOutcome:
+        if why_not := course.begin():
+            return TenantOutcome(tenant.name, "not-started", f"not started: {why_not}", place)
         key = f"{folder.name}-{place.name}-{secrets.token_hex(4)}"
         future = client.submit(work, tenant.model_dump(mode="json"), *task, key=key, pure=False, retries=0)
         try:

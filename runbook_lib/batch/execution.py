@@ -26,6 +26,7 @@ from papermill.execute import prepare_notebook_metadata, raise_for_execution_err
 from papermill.translators import translate_parameters
 
 from runbook_lib.batch.pages import write_page
+from runbook_lib.batch.turns import Course
 from runbook_lib.batch.warm_kernels import manager_class, over_ipc
 from runbook_lib.batch.warm_process import KernelKind
 
@@ -39,7 +40,7 @@ _STEP = re.compile(r'session\.do\("([0-9.]+)"\)')
 
 
 class StoppedEarly(Exception):
-    """The run was asked to stop, and did so after the cell in hand."""
+    """The run must not go on with this tenant, and stopped before the next cell. Its text says why."""
 
 
 def execute(
@@ -50,12 +51,12 @@ def execute(
     kernel: KernelKind,
     sockets: Path,
     environment: Mapping[str, str],
-    on_step: Callable[[str], None],
+    course: Course,
     must_stop: Callable[[], bool],
 ) -> None:
     """Execute a notebook with parameters into `result`, an output path of papermill's, in a kernel of its own.
 
-    `sockets` is an empty folder for this kernel; `on_step` is told the number of each step before it runs. Raises papermill's
+    `sockets` is an empty folder for this kernel; `course` is told how it goes. Raises papermill's
     `PapermillExecutionError`, nbclient's `DeadKernelError`, `RuntimeError` for a kernel that does not start, `StoppedEarly`.
     """
     # What `papermill.execute_notebook` does, without reading and checking the same page for each tenant and writing each twice.
@@ -73,7 +74,7 @@ def execute(
             kernel_manager_class=manager_class(kernel),
             config=over_ipc(sockets),
             environment=dict(environment),
-            on_step=on_step,
+            course=course,
             must_stop=must_stop,
         )
     raise_for_execution_errors(executed, result)
@@ -160,18 +161,21 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     cell and their event loop, pages took half as long again.
     """
 
-    on_step: Callable[[str], None]
+    course: Course
     must_stop: Callable[[], bool]
 
     def papermill_execute_cells(self) -> None:
         """Run the cells. Raises `StoppedEarly`; an error in a cell ends the run, and papermill raises it later."""
+        if why_not := self.course.begin():
+            raise StoppedEarly(why_not)
         for index, cell in enumerate(self.nb.cells):
             if cell.cell_type == "code" and self.must_stop():
-                raise StoppedEarly
+                raise StoppedEarly("the run was asked to stop")
             if step := _STEP.search(cell.source):
-                self.on_step(step[1])
+                self.course.comes_to(step[1])
             if not self._carry_out(cell, index):
-                return
+                break
+        self.course.is_over()
 
     def _carry_out(self, cell: nbformat.NotebookNode, index: int) -> bool:
         self.nb_man.cell_start(cell, index)
@@ -224,6 +228,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         """Return the answer to a request, after all its messages. Raises `DeadKernelError`."""
         await output
         reply: dict[str, Any] | None = await self.async_wait_for_reply(msg_id, cell)
+        if reply:
+            cell.execution_count = reply["content"].get("execution_count")
         return reply
 
     async def _async_poll_kernel_alive(self) -> None:
@@ -250,7 +256,7 @@ class _Engine(NBClientEngine):  # type: ignore[misc]
         kernel_name: str,
         *,
         environment: dict[str, str],
-        on_step: Callable[[str], None],
+        course: Course,
         must_stop: Callable[[], bool],
         start_timeout: float,
         kernel_manager_class: type,
@@ -270,7 +276,7 @@ class _Engine(NBClientEngine):  # type: ignore[misc]
             timeout=None,
             record_timing=False,
         )
-        client.on_step, client.must_stop = on_step, must_stop
+        client.course, client.must_stop = course, must_stop
         client.execute(env=environment)
 
 

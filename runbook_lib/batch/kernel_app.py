@@ -50,6 +50,14 @@ class _Kernel(IPythonKernel):
     # ipykernel would sleep before each reply, for streams whose end nobody waits for. We wait for it.
     _execute_sleep = 0.0
 
+    def _publish_status(self, status: str, *where: Any, **parent: Any) -> None:
+        """Tell that a request has ended, not that it begins: who listens here has sent it."""
+        if status != "busy":
+            super()._publish_status(status, *where, **parent)  # type: ignore[no-untyped-call]
+
+    def _publish_execute_input(self, *code: Any) -> None:
+        """Send nobody back what they have sent."""
+
 
 class _IOPub(IOPubThread):
     """Sends a message in the thread that has it: handing it on to another, some 150 times a page, costs more than sending it."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from runbook_lib.batch.grants import Grants
 from runbook_lib.batch.quick_imports import without_grammar
 from runbook_lib.batch.sharing import Held, Sharing
+from runbook_lib.batch.turns import Course
 from runbook_lib.batch.warm_process import KernelKind
 from runbook_lib.errors import JournalFailed, LeaseLost, TenantBusy
 from runbook_lib.lock import TenantLock
@@ -75,7 +76,11 @@ class Workshop:
 
 
 def run_tenant(
-    tenant: TenantSettings, mode: RunMode, folder: Path, workshop: Workshop, on_step: Callable[[str], None] = lambda step: None
+    tenant: TenantSettings,
+    mode: RunMode,
+    folder: Path,
+    workshop: Workshop,
+    course: Course = Course(),  # noqa: B008 - it has no state
 ) -> TenantOutcome:
     """Execute the notebook for one tenant and return how it ended, from its journal.
 
@@ -83,11 +88,11 @@ def run_tenant(
     A kernel that dies before anything is in the journal has done nothing, and is started again. Raises what is a defect.
     """
     if workshop.sharing is None:
-        return _run_here(tenant, mode, folder, workshop, on_step)
+        return _run_here(tenant, mode, folder, workshop, course)
     outcome = None
     try:
         with workshop.sharing.held(tenant, folder) as held:
-            outcome = finished(tenant.name, mode, folder) or _run_here(tenant, mode, folder, workshop, on_step, held)
+            outcome = finished(tenant.name, mode, folder) or _run_here(tenant, mode, folder, workshop, course, held)
     except TenantBusy as busy:
         return TenantOutcome(tenant.name, "busy", str(busy), folder)
     except OSError as broken:
@@ -119,7 +124,7 @@ def _run_here(
     mode: RunMode,
     folder: Path,
     workshop: Workshop,
-    on_step: Callable[[str], None],
+    course: Course,
     held: Held | None = None,
 ) -> TenantOutcome:
     started = time.monotonic()
@@ -145,13 +150,13 @@ def _run_here(
                 page,
                 {**environment, **(held.variables if held else {})},
                 workshop,
-                on_step,
+                course,
                 held,
             )
         except PapermillExecutionError as failed:
             kind, trouble = failed.ename, f"{failed.ename}: {failed.evalue}"
-        except StoppedEarly:
-            kind, trouble = _why_stopped(held)
+        except StoppedEarly as stopped:
+            kind, trouble = _why_stopped(held, str(stopped))
         except (DeadKernelError, RuntimeError) as died:
             trouble = f"the kernel died: {died}"
             if _size(journal) == before and start < STARTS:
@@ -169,11 +174,11 @@ def _run_here(
     return TenantOutcome(tenant.name, status, about, folder, time.monotonic() - started)
 
 
-def _why_stopped(held: Held | None) -> tuple[str, str]:
+def _why_stopped(held: Held | None, why: str) -> tuple[str, str]:
     """Return what ended a run between two cells, as the name of an error and in words."""
     if held is not None and held.is_lost():
         return LeaseLost.__name__, str(LeaseLost())
-    return "StoppedEarly", "the run was asked to stop"
+    return "StoppedEarly", why
 
 
 def _held(tenant: TenantSettings, folder: Path) -> str:
@@ -200,7 +205,7 @@ def _execute(
     page: Path,
     environment: Mapping[str, str],
     workshop: Workshop,
-    on_step: Callable[[str], None],
+    course: Course,
     held: Held | None,
 ) -> None:
     from runbook_lib.batch.execution import execute
@@ -215,7 +220,7 @@ def _execute(
             kernel=workshop.kernel,
             sockets=sockets,
             environment=environment,
-            on_step=on_step,
+            course=course,
             must_stop=lambda: workshop.must_stop() or (held is not None and held.is_lost()),
         )
     finally:

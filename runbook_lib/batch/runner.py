@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from typing import Any, Protocol
 from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, import_what_executes, run_tenant
 from runbook_lib.batch.parts import parts_told
 from runbook_lib.batch.sharing import Sharing
+from runbook_lib.batch.turns import Course, Turn, Turns
 from runbook_lib.batch.warm_process import KernelKind, get_warm
 from runbook_lib.errors import NO_ROOM, JournalFailed, SettingsError
 from runbook_lib.lease import TERMS, Terms
@@ -108,9 +110,10 @@ def run_tenants(
     ):
         waves = [tenants[: options.canary], tenants[options.canary :]] if options.canary else [tenants]
         for number, wave in enumerate(waves):
-            with ThreadPoolExecutor(options.jobs, thread_name_prefix="tenant") as pool:
-                run = _Wave(options, folder, carry, watcher, stop, outcomes)
-                futures = [pool.submit(run.one, tenant) for tenant in wave]
+            turns = Turns(options.jobs, lambda: stop.reason)
+            with ThreadPoolExecutor(options.jobs + turns.ahead, thread_name_prefix="tenant") as pool:
+                run = _Wave(options, folder, carry, watcher, stop, turns, deque(wave), outcomes)
+                futures = [pool.submit(run.next) for _ in wave]
                 if not options.executor:
                     import_what_executes()  # while the first of them waits for a token
                 for future in futures:
@@ -121,7 +124,7 @@ def run_tenants(
     return ordered, 128 + stop.signal if stop.signal else exit_code(outcome.status for outcome in ordered)
 
 
-Carry = Callable[[TenantSettings, Path, Callable[[str], None]], TenantOutcome]
+Carry = Callable[[TenantSettings, Path, Course], TenantOutcome]
 
 
 @contextmanager
@@ -134,7 +137,33 @@ def _carrying(options: Options, folder: Path, workshop: Workshop, stop: Stop) ->
             yield carry
     else:
         get_warm(options.kernel)  # meanwhile this process imports what executes pages
-        yield lambda tenant, place, on_step: run_tenant(tenant, options.mode, place, workshop, on_step)
+        yield lambda tenant, place, course: run_tenant(tenant, options.mode, place, workshop, course)
+
+
+@dataclass(frozen=True)
+class _Watched(Course):
+    """A tenant's turn that is watched."""
+
+    turn: Turn
+    watcher: Watcher
+    name: str
+    is_patient: bool  # whether the next one has to wait until it is known how this one ended
+
+    def begin(self) -> str:
+        """Tell that it is begun, if it is."""
+        if not (why_not := self.turn.begin()):
+            self.watcher.begins(self.name)
+        return why_not
+
+    def comes_to(self, step: str) -> None:
+        """Tell the step."""
+        self.turn.comes_to(step)
+        self.watcher.step(self.name, step)
+
+    def is_over(self) -> None:
+        """Let the next one begin, if it may."""
+        if not self.is_patient:
+            self.turn.is_over()
 
 
 @dataclass
@@ -144,18 +173,23 @@ class _Wave:
     carry: Carry
     watcher: Watcher
     stop: Stop
+    turns: Turns
+    waiting: deque[TenantSettings]
     outcomes: dict[str, TenantOutcome]
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
-    def one(self, tenant: TenantSettings) -> None:
-        """Run one tenant, unless the run has to stop, and keep its outcome."""
+    def next(self) -> None:
+        """Run the next tenant, unless the run has to stop, and keep its outcome."""
+        with self.turns.taken() as turn:
+            self._one(self.waiting.popleft(), turn)
+
+    def _one(self, tenant: TenantSettings, turn: Turn) -> None:
         place = self.folder / output_name(tenant.name)
         if self.stop.reason:
             outcome = TenantOutcome(tenant.name, "not-started", f"not started: {self.stop.reason}", place)
         else:
-            self.watcher.begins(tenant.name)
             with parts_told(place / "journal.jsonl", lambda done, of: self.watcher.part(tenant.name, done, of)):
-                outcome = self._run(tenant, place)
+                outcome = self._run(tenant, place, turn)
         with self._counting:
             self.outcomes[tenant.name] = outcome
             failed = sum(kept.status in ("failed", "interrupted", "busy") for kept in self.outcomes.values())
@@ -164,9 +198,9 @@ class _Wave:
                 self.watcher.says(f"No further tenant is started: {self.stop.reason}.")
         self.watcher.ends(outcome)
 
-    def _run(self, tenant: TenantSettings, place: Path) -> TenantOutcome:
+    def _run(self, tenant: TenantSettings, place: Path, turn: Turn) -> TenantOutcome:
         try:
-            return self.carry(tenant, place, lambda step: self.watcher.step(tenant.name, step))
+            return self.carry(tenant, place, _Watched(turn, self.watcher, tenant.name, self.options.max_failures is not None))
         except Exception as defect:  # noqa: BLE001 - the next tenant has nothing to do with it
             if isinstance(defect, OSError) and defect.errno in NO_ROOM:
                 about = f"the files of this run cannot be written ({defect}). Make room, then run again with --resume"

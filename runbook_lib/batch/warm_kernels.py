@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from hmac import compare_digest
@@ -22,6 +23,7 @@ from typing import Any
 import zmq
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.client import KernelClient
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_client.session import Session
@@ -32,6 +34,12 @@ from traitlets.config import Config
 from runbook_lib.batch.kernel_process import END_S, be_a_kernel
 from runbook_lib.batch.warm_process import KernelKind, can_be_warm, forking
 
+_SPEC = KernelSpec(
+    argv=[sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+    display_name="Python 3 (ipykernel)",
+    language="python",
+    metadata={"supported_encryption": ["curve"]},
+)
 POLL_S = 0.005
 BIND_S = 30.0
 FORK_ATTEMPTS = 3
@@ -245,6 +253,11 @@ class StockKernelManager(AsyncKernelManager):
 
     def _session_default(self) -> Session:
         return _Messages(parent=self)
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """How to start a kernel: by this very Python. To find that out, jupyter_client would import all of IPython here."""
+        return _SPEC
 
     # `client_class` is of no effect in a manager of this kind: it comes with a factory of its own (jupyter_client 8.10.0).
     client_factory = Type(klass=KernelClient, default_value=QuickClient)

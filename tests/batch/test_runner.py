@@ -22,6 +22,7 @@ from runbook_lib.batch.command import Wanted
 from runbook_lib.batch.one_tenant import TenantOutcome, Workshop, run_tenant
 from runbook_lib.batch.runner import Options, run_tenants
 from runbook_lib.batch.summary import tenant_rows
+from runbook_lib.batch.turns import Course
 from runbook_lib.errors import SettingsError
 from runbook_lib.journal import read_events
 from runbook_lib.sandbox.server import Sandbox
@@ -48,12 +49,20 @@ class Silent:
         self.said.append(text)
 
 
+class Steps(Course):
+    """Tells each step."""
+
+    def __init__(self, tell):
+        self.comes_to = tell
+
+
 @pytest.fixture
 def pretend(monkeypatch):
     """Put tenants in place of real ones: pretend({"b": "failed"}); all others are done."""
 
     def arrange(statuses, results=()):
-        def run(tenant, mode, folder, workshop, on_step):
+        def run(tenant, mode, folder, workshop, course):
+            course.begin()
             status = statuses.get(tenant.name, "done")
             if isinstance(status, Exception):
                 raise status
@@ -96,7 +105,7 @@ def test_a_gate_failure_in_the_first_wave_stops_the_rest(step, expected, pretend
 def test_the_second_wave_begins_when_the_first_has_ended(monkeypatch, tenant, tmp_path):
     running, seen = threading.Semaphore(0), []
 
-    def run(tenant, mode, folder, workshop, on_step):
+    def run(tenant, mode, folder, workshop, course):
         seen.append(tenant.name)
         if tenant.name == "a":
             running.acquire(timeout=0.05)  # nobody releases it: whoever were begun meanwhile would be seen before
@@ -106,6 +115,63 @@ def test_the_second_wave_begins_when_the_first_has_ended(monkeypatch, tenant, tm
     monkeypatch.setattr(runner, "run_tenant", run)
     run_tenants(named(tenant, *"ab"), Options(jobs=4, canary=1), tmp_path, Silent())
     assert seen == ["a", "a ended", "b"]
+
+
+def test_the_next_tenant_is_made_ready_meanwhile_and_begins_when_one_is_over(monkeypatch, tenant, tmp_path):
+    seen, b_is_ready = [], threading.Event()
+
+    def run(tenant, mode, folder, workshop, course):
+        if tenant.name == "b":
+            seen.append("b is ready")
+            b_is_ready.set()
+        assert course.begin() == ""
+        seen.append(f"{tenant.name} begins")
+        course.comes_to("0.1")
+        if tenant.name == "a":
+            assert not b_is_ready.wait(0.1)
+            course.comes_to("2.1")
+            assert b_is_ready.wait(10)
+            time.sleep(0.05)  # b would begin now, if it did not wait
+            seen.append("a is over")
+        course.is_over()
+        return TenantOutcome(tenant.name, "done", "", folder)
+
+    monkeypatch.setattr(runner, "run_tenant", run)
+    run_tenants(named(tenant, *"ab"), Options(jobs=1), tmp_path, Silent())
+    assert seen == ["a begins", "b is ready", "a is over", "b begins"]
+
+
+def test_a_tenant_that_is_ready_is_not_begun_any_more_when_the_run_stops(monkeypatch, tenant, tmp_path):
+    b_is_ready, watcher = threading.Event(), Silent()
+
+    def run(tenant, mode, folder, workshop, course):
+        if tenant.name == "b":
+            b_is_ready.set()
+        if why_not := course.begin():
+            return TenantOutcome(tenant.name, "not-started", f"not started: {why_not}", folder)
+        course.comes_to("2.1")
+        assert b_is_ready.wait(10)
+        course.is_over()
+        time.sleep(0.05)  # b would begin now, if it did not wait until this failure is counted
+        return TenantOutcome(tenant.name, "failed", "", folder)
+
+    monkeypatch.setattr(runner, "run_tenant", run)
+    outcomes, _ = run_tenants(named(tenant, *"abc"), Options(jobs=1, max_failures=1), tmp_path, watcher)
+    assert [o.status for o in outcomes] == ["failed", "not-started", "not-started"]
+    assert "--max-failures is 1" in outcomes[1].about
+    assert (watcher.begun, sorted(watcher.ended)) == (["a"], list("abc"))
+
+
+def test_a_tenant_that_may_not_begin_leaves_no_journal_and_sends_nothing(sandbox, tenant, tmp_path):
+    course = Course()
+    course.begin = lambda: "enough is enough"
+    with Workshop.opened() as workshop:
+        workshop.grants.variables_for(tenant("fresh"))
+        before = len(sandbox.simulation.history)
+        outcome = run_tenant(tenant("fresh"), RunMode.APPLY, tmp_path / "fresh", workshop, course)
+    assert (outcome.status, outcome.about) == ("not-started", "not started: enough is enough")
+    assert not (outcome.folder / "journal.jsonl").exists()
+    assert len(sandbox.simulation.history) == before
 
 
 def test_a_kernel_that_dies_before_its_first_cell_is_started_again(monkeypatch, tenant, tmp_path):
@@ -137,7 +203,7 @@ def test_a_kernel_that_dies_in_the_middle_is_noticed_and_not_started_again(kerne
     monkeypatch.setattr(provisioner, "launch_kernel", noted)
     begun = time.monotonic()
     with Workshop.opened(kernel) as workshop:
-        kill = lambda step: step == "1.2" and os.kill(started[0], signal.SIGKILL)  # noqa: E731
+        kill = Steps(lambda step: step == "1.2" and os.kill(started[0], signal.SIGKILL))
         outcome = run_tenant(tenant("complete"), RunMode.PLAN, tmp_path / "complete", workshop, kill)
     assert (outcome.status, len(started)) == ("interrupted", 1)
     assert "the kernel died" in outcome.about
@@ -159,7 +225,7 @@ def test_the_runner_starts_without_compiling_a_grammar_that_no_page_needs():
 def test_a_page_is_the_same_whichever_way_its_kernel_starts(kernel, tenant, tmp_path):
     steps = []
     with Workshop.opened(kernel) as workshop:
-        outcome = run_tenant(tenant("fresh"), RunMode.PLAN, tmp_path / kernel, workshop, steps.append)
+        outcome = run_tenant(tenant("fresh"), RunMode.PLAN, tmp_path / kernel, workshop, Steps(steps.append))
         assert [path.name for path in workshop.scratch.iterdir()] == ["pace"]
     nbformat.validate(nbformat.read(outcome.folder / "inbound_scim.ipynb", as_version=4))
     page = json.loads((outcome.folder / "inbound_scim.ipynb").read_text())

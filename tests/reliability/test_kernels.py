@@ -76,8 +76,10 @@ def test_the_process_that_is_forked_has_one_thread_and_has_not_chosen_a_progress
 def test_an_interrupt_ends_the_cell_and_not_the_kernel(tmp_path):
     async def go():
         async with kernel(tmp_path) as (manager, client):
-            request = client.execute("import time\ntry:\n    time.sleep(30)\nexcept KeyboardInterrupt:\n    print('caught')")
-            while (await client.get_iopub_msg(timeout=5))["msg_type"] != "execute_input":
+            sleeping = "    print('begun', flush=True)\n    time.sleep(30)"
+            code = f"import time\ntry:\n{sleeping}\nexcept KeyboardInterrupt:\n    print('caught')"
+            request = client.execute(code)
+            while (await client.get_iopub_msg(timeout=5))["msg_type"] != "stream":
                 pass
             await asyncio.sleep(0.05)
             await manager.interrupt_kernel()
