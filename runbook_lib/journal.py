@@ -107,25 +107,68 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_events(path: Path) -> tuple[Event, ...]:
-    """Return the events of a journal. A torn last line is what a kill leaves and is passed over; a torn middle is an error.
+    """Return the events of a journal, see `each_event`."""
+    return tuple(each_event(path))
+
+
+def each_event(path: Path) -> Iterator[Event]:
+    """Yield the events of a journal. A torn last line is what a kill leaves and is passed over; a torn middle is an error.
 
     Raises `JournalFailed`, also for a journal that a newer version wrote.
     """
-    found: list[Event] = []
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            event = None
-        if not isinstance(event, dict) or "event" not in event:
-            raise JournalFailed(
-                path, f"line {number} is not readable", "Restore the file from a copy, or move it away and run again"
-            )
-        if event.get("v", 0) > VERSION:
-            raise JournalFailed(path, "it was written by a newer version of this tool", "Update the tool, then run again")
-        found.append(event)
-    return tuple(found)
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = None
+            if not isinstance(event, dict) or "event" not in event:
+                raise JournalFailed(
+                    path, f"line {number} is not readable", "Restore the file from a copy, or move it away and run again"
+                )
+            if event.get("v", 0) > VERSION:
+                raise JournalFailed(path, "it was written by a newer version of this tool", "Update the tool, then run again")
+            yield event
+
+
+@dataclass
+class LastRun:
+    """What a journal tells of the last run in it, as far as reports and summaries need it; requests may be many thousands.
+
+    `begun` and `ended` are the events of those names, None where there is none; `results` by step, the latest of each in the
+    order they first came; `step` is the last that any event names; the times are as in the journal.
+    """
+
+    begun: Event | None = None
+    ended: Event | None = None
+    results: dict[str, Event] = field(default_factory=dict)
+    step: str = ""
+    first_at: str = ""
+    last_at: str = ""
+
+    @classmethod
+    def of(cls, path: Path) -> LastRun | None:
+        """Read a journal; None when there is none, or nothing in it. Raises `JournalFailed`."""
+        found: LastRun | None = None
+        for event in each_event(path) if path.exists() else ():
+            if found is None or event["event"] == "run":
+                found = cls()
+            found._take(event)
+        return found
+
+    def _take(self, event: Event) -> None:
+        self.last_at = str(event.get("time", ""))
+        self.first_at = self.first_at or self.last_at
+        self.step = str(event.get("step", self.step))
+        match event["event"]:
+            case "run":
+                self.begun = event
+            case "end":
+                self.ended = event
+            case "result":
+                self.results[event["step"]] = event
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.journal import Event, read_events
+from runbook_lib.journal import LastRun
 from runbook_lib.secret import scrubber
 from runbook_lib.templating import template
 
@@ -70,25 +70,23 @@ def tenant_status(journal: Path) -> tuple[str, str]:
 
     The status is done, unchanged, pending, handover, blocked, failed or interrupted. A run without an end event was interrupted.
     """
-    events = _last_run(journal)
-    if not events:
+    last = LastRun.of(journal)
+    if last is None:
         return "interrupted", "did not start, run again"
-    if not any(event["event"] == "end" for event in events):
-        last = next((event["step"] for event in reversed(events) if "step" in event), "the start")
-        return "interrupted", f"interrupted at {last}, run again"
-    return status_of(rows_of(journal))
+    if last.ended is None:
+        return "interrupted", f"interrupted at {last.step or 'the start'}, run again"
+    return status_of(_rows(last))
 
 
 def rows_of(journal: Path) -> list[dict[str, Any]]:
     """Return the result rows of the last run in a journal, the latest of each step, in the order they first came."""
-    found = {event["step"]: event for event in _last_run(journal) if event["event"] == "result"}
-    return [{key: value for key, value in event.items() if key not in ("v", "n", "time", "event")} for event in found.values()]
+    last = LastRun.of(journal)
+    return _rows(last) if last else []
 
 
-def _last_run(journal: Path) -> tuple[Event, ...]:
-    events = read_events(journal) if journal.exists() else ()
-    start = max((n for n, event in enumerate(events) if event["event"] == "run"), default=0)
-    return events[start:]
+def _rows(last: LastRun) -> list[dict[str, Any]]:
+    about = ("v", "n", "time", "event")
+    return [{key: value for key, value in event.items() if key not in about} for event in last.results.values()]
 
 
 def status_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
@@ -114,12 +112,11 @@ def rebuild_report(journal: Path, outcome: tuple[str, str]) -> None:
 
     Nothing is written when no run was begun.
     """
-    events = _last_run(journal)
-    if not events or events[0]["event"] != "run":
+    last = LastRun.of(journal)
+    if last is None or last.begun is None:
         return
-    run, last = events[0], events[-1]
-    end = next((event for event in reversed(events) if event["event"] == "end"), {})
-    rows = sorted(rows_of(journal), key=lambda row: [int(part) for part in row["step"].split(".")])
+    run, end = last.begun, last.ended or {}
+    rows = sorted(_rows(last), key=lambda row: [int(part) for part in row["step"].split(".")])
     write_results(journal.parent / "results.json", rows)
     write_report(
         journal.parent / "report.html",
@@ -127,7 +124,7 @@ def rebuild_report(journal: Path, outcome: tuple[str, str]) -> None:
         mode=run.get("by") or run["mode"],
         version=run["tool"],
         rows=rows,
-        time=datetime.fromisoformat(end.get("time") or last["time"]).isoformat(timespec="seconds"),
+        time=datetime.fromisoformat(end.get("reported") or last.last_at).isoformat(timespec="seconds"),
         outcome=outcome,
         people=end.get("people"),
     )

@@ -227,7 +227,7 @@ class Session:
         if not self._is_undo:
             write_sheet(self.out, self.settings, self.engine.results.values(), self._now())
         write_report(self.out / report, **about, rows=rows, outcome=outcome, people=self._people())
-        self.journal.write("end", status=outcome[0], about=outcome[1], people=self._people())
+        self.journal.write("end", status=outcome[0], about=outcome[1], people=self._people(), reported=now)
         self._keeps_lock = False
         self.lock.free()
         return outcome

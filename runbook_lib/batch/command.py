@@ -24,7 +24,7 @@ from runbook_lib.batch.sharing import Mirror, Shard, Sharing
 from runbook_lib.batch.summary import write_summary
 from runbook_lib.batch.tenants_file import read_tenants
 from runbook_lib.errors import JournalFailed, SettingsError
-from runbook_lib.journal import read_events
+from runbook_lib.journal import LastRun
 from runbook_lib.report import exit_code
 from runbook_lib.settings import RunMode, TenantSettings, output_name
 
@@ -162,10 +162,10 @@ def merged(folders: Sequence[Path]) -> tuple[TenantOutcome, ...]:
 def _last_at(journal: Path) -> str:
     """Return the time of a journal's last event, as text in UTC; empty when there is none."""
     try:
-        events = read_events(journal) if journal.exists() else ()
+        last = LastRun.of(journal)
     except JournalFailed:  # the outcome says so
         return ""
-    return str(events[-1]["time"]) if events else ""
+    return last.last_at if last else ""
 
 
 def _file_of(wanted: Wanted) -> Path:

@@ -5,6 +5,7 @@ All of it comes from the journals, so that it can be made again at any time.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -20,7 +21,7 @@ from xml.etree import ElementTree  # only written with, nothing is parsed
 
 from runbook_lib.batch.one_tenant import TenantOutcome
 from runbook_lib.errors import JournalFailed
-from runbook_lib.journal import Event, read_events
+from runbook_lib.journal import LastRun
 from runbook_lib.report import ICONS, write_private
 from runbook_lib.steps import STEPS
 from runbook_lib.templating import template
@@ -123,34 +124,32 @@ def tenant_rows(outcomes: Iterable[TenantOutcome]) -> list[TenantRow]:
 
 
 def _row(outcome: TenantOutcome, base: Path) -> TenantRow:
-    events = _last_run(outcome.folder / "journal.jsonl") if outcome.status != "not-started" else ()
+    last = _last_run(outcome.folder / "journal.jsonl") if outcome.status != "not-started" else None
     steps = {
         event["step"]: {name: str(event.get(name, "")) for name in ("step", "status", "reason", "remedy")}
-        for event in events
-        if event["event"] == "result"
+        for event in (last.results.values() if last else ())
     }
-    if outcome.status == "interrupted" and events and (at := next((s.number for s in STEPS if s.number not in steps), "")):
+    if outcome.status == "interrupted" and last and (at := next((s.number for s in STEPS if s.number not in steps), "")):
         about = outcome.about if f" {at}," in outcome.about else f"interrupted before {at}"
         steps[at] = {"step": at, "status": "INTERRUPTED", "reason": about, "remedy": ""}
-    times = [datetime.fromisoformat(event["time"]) for event in events]
+    lasted = datetime.fromisoformat(last.last_at) - datetime.fromisoformat(last.first_at) if last else None
     return TenantRow(
         outcome.name,
         outcome.status,
         outcome.about,
         Path(os.path.relpath(outcome.folder, base)).as_posix(),
-        max(0.0, round((times[-1] - times[0]).total_seconds(), 1)) if times else None,  # a clock may have been set back
+        max(0.0, round(lasted.total_seconds(), 1)) if lasted is not None else None,  # a clock may have been set back
         steps,
         tuple((label, name) for label, name in _FILES if (outcome.folder / name).exists()),
     )
 
 
-def _last_run(journal: Path) -> tuple[Event, ...]:
-    try:
-        events = read_events(journal) if journal.exists() else ()
-    except JournalFailed:  # the outcome says so
-        return ()
-    starts = [position for position, event in enumerate(events) if event["event"] == "run"]
-    return events[starts[-1] :] if starts else ()
+def _last_run(journal: Path) -> LastRun | None:
+    """Return the last run in a journal, None when none was begun or the journal cannot be read: the outcome says so."""
+    with contextlib.suppress(JournalFailed):
+        if (last := LastRun.of(journal)) and last.begun:
+            return last
+    return None
 
 
 def _flat(row: TenantRow) -> dict[str, Any]:
