@@ -6,6 +6,7 @@ Each class has `from_wire`, which reads the service's JSON; sources are the API 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -165,7 +166,7 @@ class ScimToken:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be tens of thousands
 class Auth0User:
     """A user profile, as far as this runbook looks at it. `connections` are the names of the identities' connections."""
 
@@ -300,7 +301,7 @@ class ServicePrincipal:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be tens of thousands
 class AppRoleAssignment:
     """Who has access to an enterprise application. `principal_type` is `User`, `Group` or `ServicePrincipal`."""
 
@@ -313,12 +314,11 @@ class AppRoleAssignment:
     @classmethod
     def from_wire(cls, body: Json) -> AppRoleAssignment:
         """Read one Graph app role assignment."""
-        return cls(
-            body["id"], body["principalId"], body["principalType"], body.get("principalDisplayName") or "", body["appRoleId"]
-        )
+        kind, role = sys.intern(body["principalType"]), sys.intern(body["appRoleId"])  # the same for thousands
+        return cls(body["id"], body["principalId"], kind, body.get("principalDisplayName") or "", role)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be tens of thousands
 class EntraUser:
     """A user of the Entra tenant."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from runbook_lib.errors import ApiError
@@ -91,7 +92,7 @@ class Auth0Management:
         return int(self.service.read("/api/v2/users", query)["total"])
 
     def users_of_connection(self, connection_name: str, emails: Sequence[str]) -> tuple[Auth0User, ...]:
-        """Return the connection's users that have one of the mail addresses, 50 addresses a request.
+        """Return the connection's users that have one of the mail addresses, without their profiles, 50 addresses a request.
 
         The search may lag some seconds behind (Auth0 docs, user-search-query-syntax: phrases in quotes, AND, OR, parentheses).
         """
@@ -100,7 +101,8 @@ class Auth0Management:
             any_of = " OR ".join(f"email:{_quoted(email)}" for email in emails[start : start + _EMAILS_A_SEARCH])
             query = f"identities.connection:{_quoted(connection_name)} AND ({any_of})"
             fields = "user_id,email,blocked,identities"
-            found += map(Auth0User.from_wire, self._by_pages("/api/v2/users", (("q", query), ("fields", fields))))
+            users = map(Auth0User.from_wire, self._by_pages("/api/v2/users", (("q", query), ("fields", fields))))
+            found += (replace(user, profile={}) for user in users)
         return tuple(found)
 
     def users_by_email(self, email: str) -> tuple[Auth0User, ...]:

@@ -92,12 +92,16 @@ class MicrosoftGraph:
         ]
         paged = (("$select", _USER_FIELDS), ("$top", PAGE_SIZE))
         readings += [(f"/groups/{guid(group_id)}/members", paged) for group_id in group_ids]
-        entries: list[Any] = []
+        users: dict[str, EntraUser] = {}
+        nested: set[str] = set()
         for reading, body in self._batched(readings):
-            entries += self._all_pages(self.service.read(*reading) if body is None else body)
-        users = [entry for entry in entries if entry.get("@odata.type", "#microsoft.graph.user").endswith(".user")]
-        nested = {entry["id"] for entry in entries if entry.get("@odata.type", "").endswith(".group")}
-        return tuple({entry["id"]: EntraUser.from_wire(entry) for entry in users}.values()), len(nested)
+            for entry in self._all_pages(self.service.read(*reading) if body is None else body):
+                kind = entry.get("@odata.type", "#microsoft.graph.user")
+                if kind.endswith(".user"):
+                    users[entry["id"]] = EntraUser.from_wire(entry)
+                elif kind.endswith(".group"):
+                    nested.add(entry["id"])
+        return tuple(users.values()), len(nested)
 
     def read_ahead(self, readings: Iterable[Reading]) -> None:
         """Ask for many readings in one request; each is used up by the next read of the same path and query."""
