@@ -315,7 +315,7 @@ def lab(fleet: bool, out: Path | None, options: tuple[str, ...]) -> None:
     import tempfile
 
     from runbook_lib.batch.one_tenant import NOTEBOOK
-    from runbook_lib.lab import SCRATCH_PARENT, copy_without_outputs, lab_command, lab_variables
+    from runbook_lib.lab import SCRATCH_PARENT, START, START_FLEET, copy_without_outputs, lab_command, lab_variables
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings import with_sandbox
 
@@ -325,7 +325,7 @@ def lab(fleet: bool, out: Path | None, options: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory(prefix="scim-", dir=SCRATCH_PARENT) as scratch:
         ready = Path(scratch) / "ready.json"
         environment = with_sandbox(ready, page.parent)
-        environment |= lab_variables(Path(scratch), environment)
+        environment |= lab_variables(Path(scratch), environment, START_FLEET if fleet else START)
         with subprocess.Popen(lab_command(page, options), env=environment) as server:  # noqa: S603 - our own command
             try:
                 with launched(ready):  # beside Jupyter, which takes as long to start

@@ -10,7 +10,9 @@ import contextlib
 import heapq
 import itertools
 import json
+import logging
 import math
+import os
 import socket
 import threading
 import time
@@ -35,6 +37,7 @@ TOTAL_TIMEOUT_S = 120.0  # provision on demand takes up to 30 s (entra-docs); re
 BODY_LIMIT = 20_000_000
 PAGE_LIMIT = 500
 TENANT_LIMIT_S = 7200.0
+_log = logging.getLogger(__name__)
 _TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
 
 
@@ -199,8 +202,10 @@ class _Watch:
                 return
             self.has_fired = True
             if self.sock is not None:
+                # Through an https:// proxy there is TLS within TLS: an object of urllib3's that holds the socket.
+                plain = self.sock if isinstance(self.sock, socket.socket) else self.sock.socket
                 with contextlib.suppress(OSError):  # closed meanwhile
-                    socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+                    socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
     def end(self) -> None:
         """Let go of the socket."""
@@ -226,7 +231,7 @@ class _Watchman:
             heapq.heappush(self._due, (time.monotonic() + limit_s, next(self._count), watch))
             if self._due[0][2] is watch:
                 self._news.notify()
-            if self._thread is None or not self._thread.is_alive():  # the first, or this process was forked
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._fire_what_is_due, name="time limits", daemon=True)
                 self._thread.start()
 
@@ -238,10 +243,15 @@ class _Watchman:
                     self._news.wait(left_s)
                     continue
                 watch = heapq.heappop(self._due)[2]
-            watch.fire()
+            try:
+                watch.fire()
+            except Exception:  # noqa: BLE001 - the others' time is limited all the same
+                _log.exception("an exchange over its time could not be ended: this is a defect of the runbook, please report it")
 
 
 _watchman = _Watchman()
+if hasattr(os, "register_at_fork"):  # a child has neither the thread nor a part in these exchanges
+    os.register_at_fork(after_in_child=lambda: _watchman.__init__())  # type: ignore[misc]
 
 
 @contextlib.contextmanager

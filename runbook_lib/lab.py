@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from jupyter_core.paths import jupyter_config_dir
 
 from runbook_lib.secret import scrubber
 
+START, START_FLEET = "Start the runbook", "Run the whole page"
 _OURS = Path(__file__).parent / "templates" / "lab"
 # A socket's path may have 104 characters on macOS, whose own temporary folder is half as long already.
 SCRATCH_PARENT = "/tmp" if os.name == "posix" else None  # noqa: S108 - a folder of our own is made in it, mode 0700
@@ -39,11 +39,11 @@ def copy_without_outputs(source: Path, target: Path) -> None:
     target.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def lab_variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def lab_variables(scratch: Path, environment: Mapping[str, str], start: str = START) -> dict[str, str]:
     """Prepare a scratch folder for the kernels' sockets, an IPython that keeps no history, and our settings of JupyterLab.
 
-    Return the variables that name them. The settings are a Start button, no news, every cell drawn at once. Our style sheet
-    must lie in Jupyter's configuration folder; the person's own, by `environment`, is still read, after ours.
+    Return the variables that name them. The settings are a button that says `start`, no news, every cell drawn at once. Our style
+    sheet must lie in Jupyter's configuration folder; the person's own, by `environment`, is still read, after ours.
     """
     profile = scratch / "ipython" / "profile_default"
     profile.mkdir(mode=0o700, parents=True)
@@ -51,7 +51,7 @@ def lab_variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, st
     configuration = scratch / "configuration"
     for source, target in (("settings.json", "labconfig/default_setting_overrides.json"), ("custom.css", "custom/custom.css")):
         (configuration / target).parent.mkdir(mode=0o700, parents=True)
-        shutil.copyfile(_OURS / source, configuration / target)
+        (configuration / target).write_text((_OURS / source).read_text(encoding="utf-8").replace(START, start), encoding="utf-8")
     own = jupyter_config_dir()
     return {
         "IPYTHONDIR": str(scratch / "ipython"),

@@ -124,7 +124,7 @@ def rebuild_report(journal: Path, outcome: tuple[str, str]) -> None:
         mode=run.get("by") or run["mode"],
         version=run["tool"],
         rows=rows,
-        time=datetime.fromisoformat(end.get("reported") or last.last_at).isoformat(timespec="seconds"),
+        time=datetime.fromisoformat(end.get("reported") or end.get("time") or last.last_at).isoformat(timespec="seconds"),
         outcome=outcome,
         people=end.get("people"),
     )

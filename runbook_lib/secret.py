@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
 import html
 import json
@@ -11,7 +12,8 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn, TextIO
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -51,20 +53,50 @@ class Scrubber:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._forms: set[str] = set()
+        self._times: Counter[str] = Counter()  # each value was registered, and not forgotten
+        self._forms: Counter[str] = Counter()  # of how many values each form is one
         self._longest_first: tuple[str, ...] | None = ()
         self._edges: dict[str, str] = {}
+        self._noting = threading.local()
 
     def register(self, value: str) -> None:
         """Remember a secret text; every later `scrub` removes it. Texts under 6 characters are not remembered."""
         if len(value) < _SHORTEST:
             return
-        forms = _encoded_forms(value)
         with self._lock:
-            if not forms <= self._forms:
-                self._forms |= forms
-                self._edges = {**self._edges, **_edges(value)}  # a new one: others may be walking over the old
-                self._longest_first = None
+            self._times[value] += 1
+            if (noted := getattr(self._noting, "values", None)) is not None:
+                noted.append(value)
+            if self._times[value] > 1:
+                return
+            self._forms.update(_encoded_forms(value))
+            self._edges = {**self._edges, **_edges(value)}  # a new one: others may be walking over the old
+            self._longest_first = None
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[list[str]]:
+        """Give a list of what this thread registers in the block, for `forget`."""
+        noted: list[str] = []
+        self._noting.values = noted
+        try:
+            yield noted
+        finally:
+            self._noting.values = None
+
+    def forget(self, values: Iterable[str]) -> None:
+        """Take back so many registrations: no text that is still to be written can hold these secrets.
+
+        For a run of many tenants. Each text is searched for every secret there is, so that its time would grow with the square
+        of the tenants.
+        """
+        with self._lock:
+            for value in values:
+                self._times[value] -= 1
+                if not self._times[value]:
+                    del self._times[value]
+                    self._forms -= Counter(_encoded_forms(value))
+                    self._longest_first = None
+            self._edges = {edge: rest for value in self._times for edge, rest in _edges(value).items()}
 
     def scrub(self, text: str) -> str:
         """Return `text` with every registered secret, and everything shaped like one, replaced by `***`."""

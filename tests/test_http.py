@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import os
+import socket
 import ssl
 import threading
 import time
@@ -259,6 +261,35 @@ def test_an_answer_that_drips_ends_at_the_total_deadline(method, answer, serve, 
         reached.send(Request("graph", "PUT", "/x", body={})) if method == "PUT" else session.post(f"{server.url}/token")
     assert time.monotonic() - start < 3
     assert caught.value.ambiguous
+
+
+def test_one_watchman_ends_what_is_due_first_whatever_becomes_of_the_others():
+    watchman, ours, theirs = http._Watchman(), socket.socketpair(), socket.socketpair()
+    late, broken, first, over = http._Watch(), http._Watch(), http._Watch(), http._Watch()
+    late.sock, broken.sock, first.sock, over.sock = ours[1], object(), ours[0], theirs[0]
+    over.end()
+    for watch, limit_s in ((late, 60), (broken, 0.1), (over, 0.1), (first, 0.2)):
+        watchman.watch(watch, limit_s)
+    assert ours[1].recv(1) == b""  # shut down, by the one that was due after one that cannot be
+    assert (late.has_fired, broken.has_fired, first.has_fired, over.has_fired) == (False, True, True, False)
+    theirs[0].sendall(b"in use by another exchange")
+    for pair in (ours, theirs):
+        for end in pair:
+            end.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_does_not_end_the_exchanges_of_its_parent():
+    ours = socket.socketpair()
+    watch = http._Watch()
+    watch.sock = ours[0]
+    http._watchman.watch(watch, 0.3)
+    if (child := os.fork()) == 0:
+        os._exit(len(http._watchman._due) + (http._watchman._thread is not None))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    watch.end()
+    for end in ours:
+        end.close()
 
 
 def test_a_bomb_is_not_unpacked(serve, service, monkeypatch):

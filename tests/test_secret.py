@@ -517,3 +517,30 @@ broken()
 def test_values_that_cannot_be_shown_are_named_by_what_they_raise(logs):
     logging.getLogger("x").warning("%s", Hostile())
     assert logs.getvalue() == "%s (its values cannot be shown: RuntimeError)\n"
+
+
+def test_a_secret_is_forgotten_when_as_often_as_it_was_registered():
+    own = Scrubber()
+    own.register("first-secret-é&1")
+    own.register("first-secret-é&1")
+    with own.noting() as noted:
+        own.register("first-secret-é&1")
+        own.register("second-secret")
+    assert noted == ["first-secret-é&1", "second-secret"]
+    own.register("not noted")
+    own.forget(noted)
+    assert own.scrub("first-secret-é&1 first-secret-é&amp;1 second-secret") == "*** *** second-secret"
+    own.forget(["first-secret-é&1"] * 2)
+    assert own.scrub("first-secret-é&1 first-secret-é&amp;1, not noted") == "first-secret-é&1 first-secret-é&amp;1, ***"
+
+
+def test_what_two_secrets_have_in_common_is_looked_for_until_both_are_forgotten():
+    own = Scrubber()
+    head = "shared-beginning-of-both-"
+    one, two = head + "a" * 60, head + "b" * 60
+    own.register(one)
+    own.register(two)
+    own.forget([one])
+    assert own.scrub(f"{two[:40]} was cut") == "*** was cut"
+    own.forget([two])
+    assert own.scrub(f"{two[:40]} was cut") == f"{two[:40]} was cut"

@@ -125,14 +125,20 @@ def _loop_closed() -> Iterator[None]:
 
 
 class _FewerSaves(NotebookExecutionManager):  # type: ignore[misc]
-    """Saves the page at most every `SAVE_EVERY_S` while it runs, and at the end."""
+    """Saves the page at most every `SAVE_EVERY_S` while it runs, and at the end; never one of which no cell has run."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    _saved_at: float | None = None
+
+    def begin(self) -> None:
+        """Count from now: the page may have waited for its turn."""
+        self.set_timer()
+        self.nb.metadata.papermill["start_time"] = self.start_time.isoformat()
         self._saved_at = time.monotonic()
 
     def save(self, **_papermills: Any) -> None:
         """Save the page when it is time to."""
+        if self._saved_at is None:
+            return  # what an earlier run has left in its place stays
         if time.monotonic() - self._saved_at >= SAVE_EVERY_S or self.end_time is not None:
             write_page(self.nb, self.output_path)
             self._saved_at = time.monotonic()
@@ -168,6 +174,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         """Run the cells. Raises `StoppedEarly`; an error in a cell ends the run, and papermill raises it later."""
         if why_not := self.course.begin():
             raise StoppedEarly(why_not)
+        self.nb_man.begin()
         for index, cell in enumerate(self.nb.cells):
             if cell.cell_type == "code" and self.must_stop():
                 raise StoppedEarly("the run was asked to stop")

@@ -96,6 +96,7 @@ class KernelApp(IPKernelApp):
         """Open the channel that tells what happens. Its readers come before the first cell; nobody needs to be welcomed."""
         socket = context.socket(zmq.PUB)
         socket.linger = 1000
+        self._apply_curve_server_options(socket)
         self.iopub_port = self._bind_socket(socket, self.iopub_port)  # type: ignore[no-untyped-call]
         self.configure_tornado_logger()  # type: ignore[no-untyped-call]
         self.iopub_thread = _IOPub(socket, pipe=True, session=self.session)

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,14 +59,18 @@ class Workshop:
     @classmethod
     @contextmanager
     def opened(
-        cls, kernel: KernelKind = "auto", must_stop: Callable[[], bool] = lambda: False, sharing: Sharing | None = None
+        cls,
+        kernel: KernelKind = "auto",
+        must_stop: Callable[[], bool] = lambda: False,
+        sharing: Sharing | None = None,
+        tenants: Iterable[TenantSettings] = (),
     ) -> Iterator[Workshop]:
-        """Make the folder and remove it at the end."""
+        """Make the folder and remove it at the end. `tenants` are all of the run, see `Grants`."""
         usual = tempfile.gettempdir()
         scratch = tempfile.mkdtemp(prefix="scim-", dir=usual if len(usual) < _SOCKET_PATH_LIMIT else "/tmp")  # noqa: S108
         try:
             (Path(scratch) / "pace").mkdir()
-            yield cls(Path(scratch), kernel, must_stop, sharing)
+            yield cls(Path(scratch), kernel, must_stop, sharing, grants=Grants(tenants))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -99,6 +103,21 @@ def run_tenant(
         about = f"{outcome.status if outcome else 'not begun'}, but the shared place cannot be used ({broken}); see {folder}"
         return TenantOutcome(tenant.name, "failed", scrubber.scrub(about), folder)
     return outcome
+
+
+class _Recorded(Course):
+    """Writes down what a tenant is run with, as soon as it is its turn: before, what an earlier run has left is not touched."""
+
+    def __init__(self, course: Course, path: Path, settings: str) -> None:
+        self._path, self._settings, self._course = path, settings, course
+        self.comes_to, self.is_over = course.comes_to, course.is_over  # type: ignore[method-assign]
+
+    def begin(self) -> str:
+        """Write it, if it is its turn."""
+        why_not = self._course.begin()
+        if not why_not:
+            write_private(self._path, self._settings)
+        return why_not
 
 
 def import_what_executes() -> None:
@@ -139,7 +158,7 @@ def _run_here(
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     values = tenant.model_dump(mode="json")
-    write_private(folder / "settings.json", json.dumps(values, indent=1))
+    course = _Recorded(course, folder / "settings.json", json.dumps(values, indent=1))
     journal, page = folder / "journal.jsonl", folder / "inbound_scim.ipynb"
     before = _size(journal)
     for start in range(1, STARTS + 1):

@@ -24,7 +24,7 @@ def write_page(page: nbformat.NotebookNode, path: str) -> None:
     """Write a page while it runs, to an output path of papermill's: one cell a line.
 
     nbformat copies and validates the page and writes it with indentation, for which Python's encoder does without its C part:
-    thirty times as slow. papermill does so once, in the end.
+    thirty times as slow.
     """
     rest = {key: value for key, value in page.items() if key != "cells"}
     cells = ",\n".join(json.dumps(cell, ensure_ascii=False) for cell in page["cells"])

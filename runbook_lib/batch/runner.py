@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -12,13 +13,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from runbook_lib.batch.grants import Grants
 from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, import_what_executes, run_tenant
 from runbook_lib.batch.parts import parts_told
 from runbook_lib.batch.sharing import Sharing
@@ -104,15 +106,17 @@ def run_tenants(
     outcomes: dict[str, TenantOutcome] = {}
     stop = Stop()
     with (
-        Workshop.opened(options.kernel, stop.is_urgent, sharing) as workshop,
+        Workshop.opened(options.kernel, stop.is_urgent, sharing, tenants) as workshop,
         _stopped_by_signals(stop, watcher, workshop.scratch),
         _carrying(options, folder, workshop, stop) as carry,
     ):
         waves = [tenants[: options.canary], tenants[options.canary :]] if options.canary else [tenants]
         for number, wave in enumerate(waves):
+            # Where tasks share a run nobody waits with a lease that another task may be asking for.
+            ahead = 0 if sharing else (options.jobs + 1) // 2
             turns = Turns(options.jobs, lambda: stop.reason)
-            with ThreadPoolExecutor(options.jobs + turns.ahead, thread_name_prefix="tenant") as pool:
-                run = _Wave(options, folder, carry, watcher, stop, turns, deque(wave), outcomes)
+            with ThreadPoolExecutor(options.jobs + ahead, thread_name_prefix="tenant") as pool:
+                run = _Wave(options, folder, carry, watcher, stop, turns, deque(wave), workshop.grants, outcomes)
                 futures = [pool.submit(run.next) for _ in wave]
                 if not options.executor:
                     import_what_executes()  # while the first of them waits for a token
@@ -140,19 +144,26 @@ def _carrying(options: Options, folder: Path, workshop: Workshop, stop: Stop) ->
         yield lambda tenant, place, course: run_tenant(tenant, options.mode, place, workshop, course)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Watched(Course):
-    """A tenant's turn that is watched."""
+    """A tenant's turn that is watched. `is_patient`: the next one begins only when it is known how this one ended."""
 
     turn: Turn
     watcher: Watcher
     name: str
-    is_patient: bool  # whether the next one has to wait until it is known how this one ended
+    journal: Path
+    is_patient: bool
+    watching: ExitStack
+    has_begun: bool = False
 
     def begin(self) -> str:
-        """Tell that it is begun, if it is."""
-        if not (why_not := self.turn.begin()):
+        """Tell that it is begun, if it is; a kernel that died at once is started again, which is no other beginning."""
+        why_not = self.turn.begin()
+        if not why_not and not self.has_begun:
+            self.has_begun = True
             self.watcher.begins(self.name)
+            tell = functools.partial(self.watcher.part, self.name)
+            self.watching.enter_context(parts_told(self.journal, tell))
         return why_not
 
     def comes_to(self, step: str) -> None:
@@ -175,21 +186,26 @@ class _Wave:
     stop: Stop
     turns: Turns
     waiting: deque[TenantSettings]
+    grants: Grants
     outcomes: dict[str, TenantOutcome]
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def next(self) -> None:
         """Run the next tenant, unless the run has to stop, and keep its outcome."""
         with self.turns.taken() as turn:
-            self._one(self.waiting.popleft(), turn)
+            tenant = self.waiting.popleft()
+            self._one(tenant, turn)
+        self.grants.ended(tenant)
 
     def _one(self, tenant: TenantSettings, turn: Turn) -> None:
         place = self.folder / output_name(tenant.name)
         if self.stop.reason:
             outcome = TenantOutcome(tenant.name, "not-started", f"not started: {self.stop.reason}", place)
         else:
-            with parts_told(place / "journal.jsonl", lambda done, of: self.watcher.part(tenant.name, done, of)):
-                outcome = self._run(tenant, place, turn)
+            with ExitStack() as watching:
+                is_patient = self.options.max_failures is not None
+                course = _Watched(turn, self.watcher, tenant.name, place / "journal.jsonl", is_patient, watching)
+                outcome = self._run(tenant, place, course)
         with self._counting:
             self.outcomes[tenant.name] = outcome
             failed = sum(kept.status in ("failed", "interrupted", "busy") for kept in self.outcomes.values())
@@ -198,9 +214,9 @@ class _Wave:
                 self.watcher.says(f"No further tenant is started: {self.stop.reason}.")
         self.watcher.ends(outcome)
 
-    def _run(self, tenant: TenantSettings, place: Path, turn: Turn) -> TenantOutcome:
+    def _run(self, tenant: TenantSettings, place: Path, course: Course) -> TenantOutcome:
         try:
-            return self.carry(tenant, place, _Watched(turn, self.watcher, tenant.name, self.options.max_failures is not None))
+            return self.carry(tenant, place, course)
         except Exception as defect:  # noqa: BLE001 - the next tenant has nothing to do with it
             if isinstance(defect, OSError) and defect.errno in NO_ROOM:
                 about = f"the files of this run cannot be written ({defect}). Make room, then run again with --resume"

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-HALFWAY = "1.5"  # from this step of a tenant on, the next one's kernel may start
+NEXT_STARTS_AT = (1, 5)  # from this step of a tenant on, the next one's kernel may start
 
 
 class Course:
@@ -28,10 +28,12 @@ class Course:
 
 
 class Turns:
-    """The turns of a run with `jobs` tenants at work at most. `why_not` says why no further one may begin, empty when it may."""
+    """The turns of a run with `jobs` tenants at work at most; as many more may have a kernel as there are threads for.
+
+    `why_not` says why no further one may begin, empty when it may.
+    """
 
     def __init__(self, jobs: int, why_not: Callable[[], str]) -> None:
-        self.ahead = (jobs + 1) // 2
         self._starts, self._at_work = threading.Semaphore(jobs), threading.Semaphore(jobs)
         self._why_not = why_not
 
@@ -62,7 +64,7 @@ class Turn(Course):
 
     def comes_to(self, step: str) -> None:
         """Let the next tenant's kernel start when this one is far enough."""
-        if step >= HALFWAY and not self._has_let_start:
+        if not self._has_let_start and tuple(map(int, step.split("."))) >= NEXT_STARTS_AT:
             self._has_let_start = True
             self._starts.release()
 

@@ -40,14 +40,14 @@ SIGN_INS: Mapping[str, Callable[[Connecting], None]] = {
 }
 
 
-P = ParamSpec("P")
+_P = ParamSpec("_P")
 
 
-def _one_at_a_time(draw: Callable[Concatenate[GuidedSession, P], None]) -> Callable[Concatenate[GuidedSession, P], None]:
+def _one_at_a_time(draw: Callable[Concatenate[GuidedSession, _P], None]) -> Callable[Concatenate[GuidedSession, _P], None]:
     """Let one thread draw at a time: of two, the one that looked first could show last, and what it shows would be old."""
 
     @functools.wraps(draw)
-    def alone(page: GuidedSession, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def alone(page: GuidedSession, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
         with page._drawing:
             draw(page, *args, **kwargs)
 

@@ -39,6 +39,7 @@ function morph(old, fresh) {
 }
 
 function morphChildren(old, fresh) {
+  const ids = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
   let next = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {
     const named = wanted.id && [...old.children].find((child) => child.id === wanted.id);
@@ -47,17 +48,24 @@ function morphChildren(old, fresh) {
       old.insertBefore(wanted, next);
       continue;
     }
+    if (named) {
+      // What stands before it and is gone is taken away: moving an element would take the focus from it.
+      while (next && next !== named && !ids.has(next.id)) next = removed(next);
+    }
     if (usable !== next) old.insertBefore(usable, next);
     if (usable.nodeType === Node.TEXT_NODE) {
       if (usable.data !== wanted.data) usable.data = wanted.data;
     } else if (usable.nodeType === Node.ELEMENT_NODE) morph(usable, wanted);
     next = usable.nextSibling;
   }
-  while (next) {
-    const after = next.nextSibling;
-    next.remove();
-    next = after;
-  }
+  while (next) next = removed(next);
+}
+
+// Takes a node away and returns the one that stood behind it.
+function removed(node) {
+  const after = node.nextSibling;
+  node.remove();
+  return after;
 }
 
 function jump(anchor) {

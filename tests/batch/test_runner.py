@@ -162,15 +162,21 @@ def test_a_tenant_that_is_ready_is_not_begun_any_more_when_the_run_stops(monkeyp
     assert (watcher.begun, sorted(watcher.ended)) == (["a"], list("abc"))
 
 
-def test_a_tenant_that_may_not_begin_leaves_no_journal_and_sends_nothing(sandbox, tenant, tmp_path):
+def test_a_tenant_that_may_not_begin_sends_nothing_and_what_an_earlier_run_left_stays(sandbox, tenant, tmp_path):
     course = Course()
     course.begin = lambda: "enough is enough"
+    (tmp_path / "fresh").mkdir()
+    for name in ("inbound_scim.ipynb", "settings.json"):
+        (tmp_path / "fresh" / name).write_text("of an earlier run")
     with Workshop.opened() as workshop:
         workshop.grants.variables_for(tenant("fresh"))
         before = len(sandbox.simulation.history)
         outcome = run_tenant(tenant("fresh"), RunMode.APPLY, tmp_path / "fresh", workshop, course)
     assert (outcome.status, outcome.about) == ("not-started", "not started: enough is enough")
-    assert not (outcome.folder / "journal.jsonl").exists()
+    assert {path.name: path.read_text() for path in outcome.folder.iterdir()} == {
+        "inbound_scim.ipynb": "of an earlier run",
+        "settings.json": "of an earlier run",
+    }
     assert len(sandbox.simulation.history) == before
 
 
