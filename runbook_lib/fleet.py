@@ -83,7 +83,7 @@ class Fleet:
         return self._carried_out(RunMode.APPLY)
 
     def _carried_out(self, mode: RunMode) -> View:
-        watching = progress.shown if person_is_present() else progress.unseen
+        watching = progress.on_page if person_is_present() else progress.unseen
         self.folder, outcomes, _ = carry_out(Wanted(self._file, mode, out=self._out), self._options, watching)
         self._rows = tenant_rows(outcomes)
         counts = Counter(row.status for row in self._rows)

@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from runbook_lib import fleet
+from runbook_lib.batch import progress
+from runbook_lib.batch.one_tenant import TenantOutcome
 from runbook_lib.batch.summary import TenantRow
 from runbook_lib.errors import SettingsError
 
@@ -59,3 +61,9 @@ def test_the_chart_counts_every_tenant_once_at_every_step():
     picture = ElementTree.fromstring(fleet._svg([("1.1 <Find> & keep", (1, 1, 0, 1, 1))], 4))
     bars = [float(mark.get("width")) for mark in picture.iter("{http://www.w3.org/2000/svg}rect") if mark.get("height") == "15"]
     assert bars == [105.0] * 4
+
+
+def test_the_progress_on_a_page_is_no_error_output(capsys, tmp_path):
+    with progress.on_page(2) as watcher:
+        watcher.ends(TenantOutcome("acme", "done", "14 steps changed something", tmp_path))
+    assert capsys.readouterr() == ("[1/2] acme: done: 14 steps changed something\n", "")

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -23,11 +23,17 @@ _TITLES = {step.number: step.title for step in STEPS}
 @contextmanager
 def shown(total: int) -> Iterator[Watcher]:
     """Give a watcher of `total` tenants that fits standard error."""
-    watcher = _Bars(total) if sys.stderr.isatty() else _Lines(total)
+    watcher = _Bars(total) if sys.stderr.isatty() else _Lines(total, sys.stderr)
     try:
         yield watcher
     finally:
         watcher.close()
+
+
+@contextmanager
+def on_page(total: int) -> Iterator[Watcher]:
+    """Give a watcher of `total` tenants for a person at a notebook, where standard error looks like an error."""
+    yield _Lines(total, sys.stdout)
 
 
 @contextmanager
@@ -56,8 +62,9 @@ class _Nothing:
 class _Lines(_Nothing):
     """One line when a tenant ends, as a log wants it."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, stream: TextIO) -> None:
         self._total = total
+        self._stream = stream
         self._count = 0
         self._tenths: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
@@ -77,8 +84,8 @@ class _Lines(_Nothing):
 
     def says(self, text: str) -> None:
         """Write one line."""
-        sys.stderr.write(visible(text) + "\n")
-        sys.stderr.flush()
+        self._stream.write(visible(text) + "\n")
+        self._stream.flush()
 
     def close(self) -> None:
         """Nothing is left to do."""
