@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from runbook_lib.clients.sign_in import (
     NobodySignsIn,
     PastedToken,
     SignIn,
+    grant_of,
 )
 from runbook_lib.engine import Engine, StepResult, result_row
 from runbook_lib.errors import JournalFailed, RunbookError, SettingsError, StepBlocked
@@ -390,7 +391,7 @@ def _auth0_sign_in(settings: TenantSettings, service: Service, typed: Mapping[st
     if not settings.auth0_client_id:
         return PastedToken(secret, "Auth0")
     handed = handed_grant(settings.auth0_domain, settings.auth0_client_id)
-    grant = Grant(*handed) if handed else None
+    grant = replace(grant_of(handed[0]), permissions=handed[1]) if handed else None
     return Auth0ClientCredentials(service, settings.auth0_domain, settings.auth0_client_id, secret, grant)
 
 

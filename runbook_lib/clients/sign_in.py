@@ -61,7 +61,7 @@ class PastedToken:
     """A token that somebody else fetched. It cannot be renewed."""
 
     def __init__(self, token: Secret, service: str) -> None:
-        self._grant = _from_claims(token)
+        self._grant = grant_of(token)
         self._service = service
 
     @property
@@ -139,7 +139,7 @@ class Auth0ClientCredentials(_FetchedToken):
             raise
         scope = body.get("scope")
         scopes, lasts_s = frozenset(scope.split()) if scope else None, body.get("expires_in")
-        grant = _from_claims(Secret(body["access_token"]))
+        grant = grant_of(Secret(body["access_token"]))
         return replace(grant, permissions=scopes, lasts_s=float(lasts_s) if isinstance(lasts_s, int | float) else None)
 
 
@@ -182,7 +182,7 @@ class EntraSignIn(_FetchedToken):
         if "access_token" not in answer:
             words = str(answer.get("error_description") or answer.get("error") or "no token").splitlines()[0]
             raise StepBlocked(f"Microsoft refused the sign-in: {words}", "Check entra_tenant, entra_client_id and the credential")
-        return _from_claims(Secret(answer["access_token"]))
+        return grant_of(Secret(answer["access_token"]))
 
     def _as_application(self) -> Any:
         import msal  # by whoever signs in, which is kernels: a batch's runner starts sooner without
@@ -216,7 +216,8 @@ class EntraSignIn(_FetchedToken):
         return self._application.acquire_token_by_device_flow(flow)
 
 
-def _from_claims(token: Secret) -> Grant:
+def grant_of(token: Secret) -> Grant:
+    """Return a token with what its claims say of it, which is nothing for one that is no JWT."""
     claims = _claims(token)
     named = claims.get("roles") or claims.get("scp") or claims.get("scope") or claims.get("permissions")
     names = named.split() if isinstance(named, str) else named

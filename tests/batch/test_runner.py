@@ -242,6 +242,9 @@ def test_a_page_is_the_same_whichever_way_its_kernel_starts(kernel, tenant, tmp_
     )
     shown = [cell for cell in page["cells"] if "session.do" in "".join(cell["source"]) and cell["outputs"]]
     assert len(shown) == 26
+    report = (outcome.folder / "report.html").read_text()
+    assert "Signed in to Auth0 as" in report  # with the runner's token
+    assert "Signed in to Entra as" in report
     assert {cell["metadata"]["papermill"]["status"] for cell in page["cells"]} == {"completed"}
 
 
