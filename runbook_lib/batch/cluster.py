@@ -108,7 +108,7 @@ def work(
         tenant = TenantSettings.from_parameters(values)
         for column in SECRET_COLUMNS:
             if reference := getattr(tenant, column):
-                resolve(reference, column=column)  # so that the scrubber of this process, which writes the page, knows it
+                resolve(reference, column=column)  # here it may be another machine's file, or none
         workshop, base = _workshop(Path(folder), url, kernel, terms)
     except SettingsError as wrong:  # of this worker, not of the tenants file, which was read whole elsewhere
         return "failed", f"on a worker: {wrong}", time.monotonic() - started

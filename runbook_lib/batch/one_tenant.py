@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +16,20 @@ from runbook_lib.batch.quick_imports import without_grammar
 from runbook_lib.batch.sharing import Held, Sharing
 from runbook_lib.batch.turns import Course
 from runbook_lib.batch.warm_process import KernelKind
-from runbook_lib.errors import JournalFailed, LeaseLost, TenantBusy
+from runbook_lib.errors import JournalFailed, LeaseLost, SettingsError, TenantBusy
 from runbook_lib.lock import TenantLock
 from runbook_lib.report import rebuild_report, tenant_status, write_private
 from runbook_lib.secret import scrubber
-from runbook_lib.settings import COLUMNS, PACE_VARIABLE, RunMode, TenantSettings, child_environment, lock_folder
+from runbook_lib.settings import (
+    COLUMNS,
+    PACE_VARIABLE,
+    SECRET_COLUMNS,
+    RunMode,
+    TenantSettings,
+    child_environment,
+    lock_folder,
+    resolve,
+)
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NOTEBOOK = PROJECT / "notebooks" / "inbound_scim.ipynb"
@@ -91,6 +100,11 @@ def run_tenant(
     Where tasks share the run, its lease is held meanwhile, and a tenant that another task has finished is left alone.
     A kernel that dies before anything is in the journal has done nothing, and is started again. Raises what is a defect.
     """
+    with _looked_for(tenant):
+        return _run(tenant, mode, folder, workshop, course)
+
+
+def _run(tenant: TenantSettings, mode: RunMode, folder: Path, workshop: Workshop, course: Course) -> TenantOutcome:
     if workshop.sharing is None:
         return _run_here(tenant, mode, folder, workshop, course)
     outcome = None
@@ -103,6 +117,23 @@ def run_tenant(
         about = f"{outcome.status if outcome else 'not begun'}, but the shared place cannot be used ({broken}); see {folder}"
         return TenantOutcome(tenant.name, "failed", scrubber.scrub(about), folder)
     return outcome
+
+
+@contextmanager
+def _looked_for(tenant: TenantSettings) -> Iterator[None]:
+    """Let the scrubber of this process, which writes the page, know a tenant's secrets while it is at work.
+
+    Its kernel knows them too, and has sent nothing that holds one; a second look costs little.
+    """
+    with scrubber.noting() as noted:
+        for column in SECRET_COLUMNS:
+            if reference := getattr(tenant, column):
+                with suppress(SettingsError):  # the kernel says what is wrong
+                    resolve(reference, column=column)
+    try:
+        yield
+    finally:
+        scrubber.forget(noted)
 
 
 class _Recorded(Course):

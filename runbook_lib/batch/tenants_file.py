@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from runbook_lib.errors import SettingsError
+from runbook_lib.secret import scrubber
 from runbook_lib.settings import COLUMNS, CORRECT_IT, EXTRAS, REQUIRED, SECRET_COLUMNS, TenantSettings, resolve, unknown_names
 
 SIZE_LIMIT = 5_000_000
@@ -190,8 +191,12 @@ def _unresolved(tenants: list[tuple[int, TenantSettings]]) -> list[SettingsError
 
 
 def _missing(reference: str) -> SettingsError | None:
-    try:
-        resolve(reference)
-    except SettingsError as missing:
-        return missing
+    """Say what is wrong with a reference. What it stands for is not kept, and so need not be looked for in later texts."""
+    with scrubber.noting() as noted:
+        try:
+            resolve(reference)
+        except SettingsError as missing:
+            return missing
+        finally:
+            scrubber.forget(noted)
     return None

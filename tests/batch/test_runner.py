@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from runbook_lib.__main__ import main
-from runbook_lib.batch import command, execution, runner, warm_kernels
+from runbook_lib.batch import command, execution, one_tenant, runner, warm_kernels
 from runbook_lib.batch.command import Wanted
 from runbook_lib.batch.one_tenant import TenantOutcome, Workshop, run_tenant
 from runbook_lib.batch.runner import Options, run_tenants
@@ -26,6 +26,7 @@ from runbook_lib.batch.turns import Course
 from runbook_lib.errors import SettingsError
 from runbook_lib.journal import read_events
 from runbook_lib.sandbox.server import Sandbox
+from runbook_lib.secret import scrubber
 from runbook_lib.settings import RunMode
 
 
@@ -370,3 +371,15 @@ def test_a_report_for_which_there_is_no_room_says_so(code, tmp_path, monkeypatch
     (tmp_path / "one" / "journal.jsonl").write_text("")
     result = CliRunner().invoke(main, ["report", str(tmp_path)])
     assert (result.exit_code, os.strerror(code) in result.stderr, "Make room" in result.stderr) == (1, True, True)
+
+
+def test_the_runner_looks_for_a_tenant_s_secrets_while_it_is_at_work_and_no_longer(monkeypatch, tenant, tmp_path):
+    one = tenant("fresh")
+    planted = tmp_path / "planted"
+    planted.write_text("planted-secret-of-this-test")
+    one = one.model_copy(update={"entra_client_secret": f"file:{planted}"})
+    seen = []
+    monkeypatch.setattr(one_tenant, "_run_here", lambda *_: seen.append(scrubber.scrub("planted-secret-of-this-test")))
+    with Workshop.opened() as workshop:
+        run_tenant(one, RunMode.PLAN, tmp_path / "fresh", workshop)
+    assert (seen, scrubber.scrub("planted-secret-of-this-test")) == (["***"], "planted-secret-of-this-test")

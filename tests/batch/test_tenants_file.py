@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from runbook_lib.batch.summary import TenantRow, summary_csv, summary_html
 from runbook_lib.batch.tenants_file import SIZE_LIMIT, read_tenants
 from runbook_lib.errors import SettingsError
+from runbook_lib.secret import scrubber
 from runbook_lib.settings import COLUMNS
 from tests.test_settings import GOOD, SANDBOX
 
@@ -256,3 +257,11 @@ def test_summaries_neutralise_formulas_and_markup():
     rows = [TenantRow("=HYPERLINK(1)", "failed", "<script>alert(1)", "x")]
     assert "'=HYPERLINK(1)" in summary_csv(rows)
     assert "<script>alert" not in summary_html(rows)
+
+
+def test_what_a_reference_stands_for_is_not_kept_when_the_file_was_read(sandbox):
+    tenants = read_tenants(Path(sandbox.ready["tenants_file"]))
+    secret = Path(tenants[0].entra_client_secret.removeprefix("file:")).read_text()
+    times = scrubber._times[secret]
+    read_tenants(Path(sandbox.ready["tenants_file"]))
+    assert scrubber._times[secret] == times
