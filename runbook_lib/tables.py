@@ -16,6 +16,7 @@ from runbook_lib.visible import as_html, visible
 if TYPE_CHECKING:
     from pandas import DataFrame as DataFrame
 
+ROWS_SHOWN = 200  # of a table on a page; ten thousand would be megabytes that nobody scrolls through
 _LEFT = ' style="text-align: left"'  # JupyterLab sets cells to the right, as for numbers; what is here is words
 
 
@@ -36,8 +37,8 @@ def frames(tables: Iterable[Table]) -> tuple[DataFrame, ...]:
 
 
 def html(table: Table) -> str:
-    """Return a table as HTML, every cell escaped, and nothing in it a formula."""
-    rows = "\n".join(_row("td", row) for row in table.rows)
+    """Return a table as HTML, every cell escaped, and nothing in it a formula; of a very long one the beginning."""
+    rows = "\n".join(_row("td", row) for row in _beginning(table))
     head = _row("th", table.columns)
     return f'<div style="overflow-x:auto"><table>\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
 
@@ -46,8 +47,17 @@ def _row(kind: str, cells: Iterable[str]) -> str:
     return f"<tr>{''.join(f'<{kind}{_LEFT}>{as_html(cell)}</{kind}>' for cell in cells)}</tr>"
 
 
+def _beginning(table: Table) -> tuple[tuple[str, ...], ...]:
+    """Return the rows that are shown, the last of them saying how many are not."""
+    left = len(table.rows) - ROWS_SHOWN
+    if left <= 0:
+        return table.rows
+    rest = (f"… and {left:,} more", "all are in results.json", *[""] * len(table.columns))
+    return (*table.rows[:ROWS_SHOWN], rest[: len(table.columns)])
+
+
 def text(table: Table) -> str:
-    """Return a table as plain text, set left."""
-    rows = [tuple(map(visible, row)) for row in (table.columns, *table.rows)]
+    """Return a table as plain text, set left; of a very long one the beginning."""
+    rows = [tuple(map(visible, row)) for row in (table.columns, *_beginning(table))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -31,6 +31,18 @@ def test_words_stand_in_columns():
     assert tables.text(Table("None", ("target", "source"), ())) == "target  source"
 
 
+def test_of_a_very_long_table_the_beginning_is_shown_and_how_much_more_there_is():
+    long = Table("Who", ("who", "what"), tuple((f"person {n}", "assigned") for n in range(1, 10_001)))
+    for shown in (tables.html(long), tables.text(long)):
+        assert ("person 200<" in shown or "person 200 " in shown, "person 201" in shown) == (True, False)
+        assert "… and 9,800 more" in shown
+        assert "results.json" in shown
+    [frame] = tables.frames([long])
+    assert len(frame) == 10_000
+    just = Table("Who", ("who", "what"), long.rows[: tables.ROWS_SHOWN])
+    assert "more" not in tables.text(just)
+
+
 def test_frames_have_a_row_for_each_row():
     [frame] = View("", "", (TABLE,)).frames()
     assert frame.to_dict("list") == {"target": ["externalId", "<b>$x$</b>"], "source": ["mailNickname", "a\\u202eb"]}
