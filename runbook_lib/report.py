@@ -46,14 +46,18 @@ def exit_code(statuses: Iterable[str]) -> int:
     return next((code for code in (1, 5, 3, 4) if code in codes), 0)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all, without secrets, readable by its owner only."""
+def write_private(path: Path, text: str | Iterable[str]) -> None:
+    """Write a file that appears whole or not at all, without secrets, readable by its owner only.
+
+    Of a long text it may get the parts one after the other, each of whole lines: a secret cut in two would not be found.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     # Half a character, as a service may send one, cannot be written; as an escape it can, and JSON reads it back.
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as writer:
-        writer.write(scrubber.scrub(text))
+        for piece in (text,) if isinstance(text, str) else text:
+            writer.write(scrubber.scrub(piece))
     part.replace(path)
 
 

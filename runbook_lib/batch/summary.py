@@ -41,6 +41,7 @@ _KINDS = {
 _KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words}
 _URGENCY = [word for words in _KINDS.values() for word in words]
 _ICONS = {**ICONS, "INTERRUPTED": "!"}  # of a step that a run was at when it ended; no result of a step
+_PART = 100_000  # characters
 _REQUEST = re.compile(r" \(request [^()]*\)$")  # the same refusal has another one for each tenant; reports keep it
 _SECTIONS = ("Before", "1 Auth0", "2 Token", "3 Microsoft Entra", "4 Testing")
 _FILES = (("page", "inbound_scim.ipynb"), ("report", "report.html"), ("hand-over", "handover.html"), ("journal", "journal.jsonl"))
@@ -109,7 +110,7 @@ def write_summary(folder: Path, outcomes: Sequence[TenantOutcome], *, is_mirrore
         rows = [replace(row, files=_files_elsewhere(row)) for row in rows]
     write_private(folder / "summary.json", json.dumps([_flat(row) for row in rows], indent=1, ensure_ascii=False))
     write_private(folder / "summary.csv", summary_csv(rows))
-    write_private(folder / "summary.html", summary_html(rows))
+    write_private(folder / "summary.html", _by_lines(_summary_parts(rows)))
     write_private(folder / "junit.xml", junit(rows))
 
 
@@ -182,9 +183,26 @@ def summary_csv(rows: Sequence[TenantRow]) -> str:
 
 def summary_html(rows: Sequence[TenantRow]) -> str:
     """Return one page without outside resources: counts, durations, what to do, and tenants by steps; every text escaped."""
+    return "".join(_summary_parts(rows))
+
+
+def _by_lines(parts: Iterable[str]) -> Iterator[str]:
+    """Yield a text again in longer parts of whole lines; of thousands of tenants it is never whole in memory."""
+    line: list[str] = []
+    size = 0
+    for part in parts:
+        line.append(part)
+        size += len(part)
+        if size >= _PART and part.endswith("\n"):
+            yield "".join(line)
+            line, size = [], 0
+    yield "".join(line)
+
+
+def _summary_parts(rows: Sequence[TenantRow]) -> Iterator[str]:
     todos = _todos(rows)
     counts = sorted(Counter(row.status for row in rows).items(), key=lambda counted: _URGENCY.index(counted[0]))
-    return template("summary.html.j2").render(
+    return template("summary.html.j2").generate(
         tenants=rows,
         total=len(rows),
         counts=[(status, count, _KIND_OF[status]) for status, count in counts],
