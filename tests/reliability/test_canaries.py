@@ -333,8 +333,8 @@ def test_no_planted_secret_is_found_anywhere(stage, trials, figure):
     assert leaks.code == 0, leaks.left["stderr"][-3000:]
     assert base64.b64encode(f"someone:{PROXY_PASSWORD}".encode()) in RefusingProxy.asked[-1]
     assert {"stdout", "stderr"} <= set(leaks.left)
-    # Its writes during the run were seen; the runner writes a page every 2 s at most.
-    assert len([key for key in leaks.meanwhile if key[0] == "inbound_scim.ipynb"]) >= 4
+    # What is written during the run was seen: a page at least once, each of these being shorter than the 5 s between two writes.
+    assert len([key for key in leaks.meanwhile if key[0] == "inbound_scim.ipynb"]) >= 2
     verdict.add("success", leaks, stage.planted(pasted))
     kinds = ("<secret of", "<client secret", "<access token", "tok_", "pasted token", "proxy password", "control token")
     assert [kind for kind in kinds if not any(name.startswith(kind) for name in verdict.planted)] == []

@@ -99,8 +99,8 @@ REMOVALS = (
     Removal(
         "a torn middle of a journal is passed over",
         "journal.py",
-        '            raise JournalFailed(\n                path, f"line',
-        '            continue\n            raise JournalFailed(\n                path, f"line',
+        '                raise JournalFailed(\n                    path, f"line',
+        '                continue\n                raise JournalFailed(\n                    path, f"line',
         "tests/test_journal.py",
     ),
     Removal(
