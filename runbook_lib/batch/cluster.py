@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_lib.batch.one_tenant import TenantOutcome, Workshop, run_tenant
 from runbook_lib.batch.sharing import Mirror, Sharing
+from runbook_lib.batch.tenants_file import missing
 from runbook_lib.batch.turns import Course
 from runbook_lib.errors import SettingsError
 from runbook_lib.lease import Terms
-from runbook_lib.settings import SECRET_COLUMNS, RunMode, TenantSettings, lock_folder, output_name, resolve
+from runbook_lib.settings import SECRET_COLUMNS, RunMode, TenantSettings, lock_folder, output_name
 
 if TYPE_CHECKING:
     from runbook_lib.batch.runner import Carry, Options
@@ -107,11 +108,12 @@ def work(
     try:
         tenant = TenantSettings.from_parameters(values)
         for column in SECRET_COLUMNS:
-            if reference := getattr(tenant, column):
-                resolve(reference, column=column)  # here it may be another machine's file, or none
+            reference = getattr(tenant, column)
+            if reference and (wrong := missing(reference, column)):  # here it may be another machine's file, or none
+                raise wrong
         workshop, base = _workshop(Path(folder), url, kernel, terms)
-    except SettingsError as wrong:  # of this worker, not of the tenants file, which was read whole elsewhere
-        return "failed", f"on a worker: {wrong}", time.monotonic() - started
+    except SettingsError as refused:  # of this worker, not of the tenants file, which was read whole elsewhere
+        return "failed", f"on a worker: {refused}", time.monotonic() - started
     store = workshop.sharing.store if workshop.sharing else None
     workshop = replace(workshop, must_stop=lambda: store is not None and store.read(stop_file) is not None)
     outcome = run_tenant(tenant, RunMode(mode), base / Path(folder).name / output_name(tenant.name), workshop)

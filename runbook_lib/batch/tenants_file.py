@@ -184,19 +184,19 @@ def _unresolved(tenants: list[tuple[int, TenantSettings]]) -> list[SettingsError
         for column in SECRET_COLUMNS:
             reference = getattr(tenant, column)
             if reference and reference not in answers:
-                answers[reference] = _missing(reference)
-            if missing := answers.get(reference):
-                found.append(SettingsError(missing.came_back, missing.do_now, row=number, column=column))
+                answers[reference] = missing(reference)
+            if wrong := answers.get(reference):
+                found.append(SettingsError(wrong.came_back, wrong.do_now, row=number, column=column))
     return found
 
 
-def _missing(reference: str) -> SettingsError | None:
+def missing(reference: str, column: str = "") -> SettingsError | None:
     """Say what is wrong with a reference. What it stands for is not kept, and so need not be looked for in later texts."""
     with scrubber.noting() as noted:
         try:
-            resolve(reference)
-        except SettingsError as missing:
-            return missing
+            resolve(reference, column=column)
+        except SettingsError as wrong:
+            return wrong
         finally:
             scrubber.forget(noted)
     return None
