@@ -1,4 +1,4 @@
-"""The sandbox's one clock: it stands still until somebody moves it, but for a small tick a request."""
+"""The sandbox's one clock: it stands still until a caller moves it, but for a small tick a request."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 BEGINNING = datetime(2026, 1, 5, 9, 0, 0, tzinfo=UTC)
+END = datetime(2050, 1, 1, tzinfo=UTC)  # what expires long after it still has a date that Python can write
 
 
 @dataclass
@@ -19,9 +20,13 @@ class Clock:
     now: datetime = BEGINNING
 
     def advance(self, seconds: float) -> None:
-        """Move forward by `seconds`, which may be a fraction and never negative."""
-        if seconds < 0:
-            raise ValueError(f"the clock only moves forward, not by {seconds} s")
+        """Move forward by `seconds`, a fraction too. Raises `ValueError` for a step backward or beyond the clock's end."""
+        if not 0 <= seconds <= (END - self.now).total_seconds():
+            raise ValueError(f"the clock only moves forward, and not beyond {END.year}; it cannot move by {seconds} s")
+        self.now += timedelta(seconds=seconds)
+
+    def tick(self, seconds: float) -> None:
+        """Move forward by the moment that a request takes."""
         self.now += timedelta(seconds=seconds)
 
     def timestamp(self) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 
 from runbook_lib.sandbox.demo_tenants import grow, shown_state
 from runbook_lib.sandbox.entra_engine import engine
-from runbook_lib.sandbox.exchange import Answer, Call
+from runbook_lib.sandbox.exchange import Answer, Call, number
+from runbook_lib.sandbox.login.routes import public_key
 from runbook_lib.sandbox.simulation import Simulation, parse_faults
 
 
@@ -39,7 +40,10 @@ def _answered(simulation: Simulation, reset: Callable[[int | None], None], call:
                 raise ValueError("seed is a whole number")
             reset(seed)
             return Answer(204)
-        case (_, "/faults" | "/pressure" | "/clock" | "/certificates" | "/people"):
+        case ("GET", "/world"):
+            with world.lock:
+                return Answer(200, world.switches.document())
+        case (_, "/faults" | "/pressure" | "/clock" | "/certificates" | "/people" | "/world"):
             return _arranged(simulation, call, body)
         case ("POST", "/cycle"):
             job_id = str(body["job_id"])
@@ -65,16 +69,24 @@ def _arranged(simulation: Simulation, call: Call, body: Any) -> Answer:
             return Answer(204)
         case ("POST", "/clock"):
             with world.lock:
-                world.clock.advance(float(body["advance_s"]))
+                world.clock.advance(number(body["advance_s"], "advance_s", 0, 1e9))
             return Answer(200, {"now": world.clock.auth0()})
+        case ("POST", "/world"):  # where sources disagree: see switches.py
+            if not isinstance(body, dict) or not body:
+                raise ValueError("expected an object of switches by name")
+            with world.lock:
+                world.switches.set(body)
+                return Answer(200, world.switches.document())
         case ("POST", "/people"):  # as in a company that is larger
             with world.lock:
-                grow(world, str(body["tenant"]), int(body["people"]))
+                grow(world, str(body["tenant"]), int(number(body["people"], "people", 0, 2e5)))
+                world.auth0.users.settle()
             return Answer(204)
-        case ("POST", "/certificates"):  # as somebody uploads one under Certificates & secrets
+        case ("POST", "/certificates"):  # as a user uploads one under Certificates & secrets
             with world.lock:
                 clients = (entry for tenant in world.entra.values() for entry in tenant.clients.values())
-                client = next(entry for entry in clients if entry.client_id == body["client_id"])
+                client = {entry.client_id: entry for entry in clients}[body["client_id"]]
+                public_key(str(body["pem"]))
                 client.certificates = (*client.certificates, str(body["pem"]))
             return Answer(204)
     return Answer(404, {"error": f"control knows no {call.method} {call.path}"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,32 @@ if TYPE_CHECKING:
 @functools.lru_cache(maxsize=128)  # a service looks at one query many times
 def _arguments(query: str) -> dict[str, list[str]]:
     return parse_qs(query, keep_blank_values=True)
+
+
+_DEEPEST = 100  # levels of lists and objects; a copy of a document takes several frames of Python's stack for each
+
+
+def _depth(body: bytes) -> int:
+    """Return how deep the brackets of a text nest; those inside strings count too, which only errs on the safe side."""
+    deepest = depth = 0
+    for byte in body:
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def number(value: Any, name: str, least: float, most: float) -> float:
+    """Return a number of the control API. Raises `ValueError` for anything else and for one out of bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError(f"{name} is a number from {least:g} to {most:g}, not {value!r:.40}")
+    return float(value)
 
 
 @dataclass(frozen=True)
@@ -45,12 +72,16 @@ class Call:
     number: int = 0
 
     def json(self) -> Any:
-        """Return the parsed body; None for an empty one. Raises `ValueError` when it is not JSON."""
-        return json.loads(self.body) if self.body.strip() else None
+        """Return the parsed body; None for an empty one. Raises `ValueError` when it is not JSON, or nested too deep to copy."""
+        if not self.body.strip():
+            return None
+        if self.body.count(b"[") + self.body.count(b"{") > _DEEPEST and _depth(self.body) > _DEEPEST:
+            raise ValueError("nested too deep")
+        return json.loads(self.body, parse_constant=_no_constant)
 
     def form(self) -> dict[str, str]:
-        """Return the fields of a form-encoded body, the last of each name."""
-        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+        """Return the fields of a form-encoded body, the last of each name; bytes that are no UTF-8 are replaced."""
+        return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))
 
     def arguments(self) -> dict[str, list[str]]:
         """Return the query's values by name, in order; blank values count."""
@@ -69,7 +100,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """One response. `body` is what will be JSON; None sends no body at all (as 204 does), a text of type HTML goes as it is."""
+    """One response. `body` is what will be JSON; None sends no body at all (as 204 does).
+
+    Bytes go as they are, and so does a text whose type is HTML or XML.
+    """
 
     status: int
     body: Any = None
@@ -78,7 +112,9 @@ class Answer:
 
     def encoded(self) -> bytes:
         """Return the body as bytes on the wire."""
-        if isinstance(self.body, str) and self.content_type.startswith("text/html"):
+        if isinstance(self.body, bytes):
+            return self.body
+        if isinstance(self.body, str) and self.content_type.startswith(("text/html", "application/xml")):
             return self.body.encode()
         return b"" if self.body is None else json.dumps(self.body, separators=(",", ":")).encode()
 
@@ -110,22 +146,23 @@ class Router:
         """Register the decorated handler for `method` on `template`; earlier registrations win."""
 
         def register(handler: Handler) -> Handler:
-            pattern, _, convertors = compile_path(template)
+            compiled, _, convertors = compile_path(template)
+            pattern = re.compile(compiled.pattern, re.DOTALL)  # an id may hold any character, a line's end too
             self._routes.append((pattern, convertors, Route(method, template, handler, holds_the_world)))
             return handler
 
         return register
 
-    def find(self, method: str, path: str) -> tuple[Route | None, dict[str, str], bool]:
-        """Return the route for a call, its placeholder values, and whether the path exists under another method."""
-        path_exists = False
+    def find(self, method: str, path: str) -> tuple[Route | None, dict[str, str], tuple[str, ...]]:
+        """Return the route for a call, its placeholder values, and, without one, the methods under which the path exists."""
+        methods = []
         for pattern, convertors, route in self._routes:
             if match := pattern.match(path):
-                path_exists = True
                 if route.method == method:
                     values = {name: str(convertors[name].convert(value)) for name, value in match.groupdict().items()}
-                    return route, values, True
-        return None, {}, path_exists
+                    return route, values, ()
+                methods.append(route.method)
+        return None, {}, tuple(dict.fromkeys(methods))
 
     def routes(self) -> tuple[Route, ...]:
         """Return all routes, in order of registration."""

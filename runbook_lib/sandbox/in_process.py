@@ -11,7 +11,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from runbook_lib.sandbox.exchange import Call
-from runbook_lib.sandbox.simulation import Simulation
+from runbook_lib.sandbox.simulation import BREAKING_KINDS, Simulation
 
 
 class InProcessAdapter(BaseAdapter):
@@ -37,7 +37,9 @@ class InProcessAdapter(BaseAdapter):
             f"https://{target.netloc}",
         )
         delivery = self._simulation.handle(call)
-        if delivery.transport in ("drop_before", "drop_after", "reset"):
+        if delivery.transport == "tls_alert":
+            raise requests.exceptions.SSLError("sandbox: tls_alert")
+        if delivery.transport in BREAKING_KINDS:
             raise requests.exceptions.ConnectionError(f"sandbox: {delivery.transport}")
         content = delivery.answer.encoded()
         if delivery.transport == "truncate":

@@ -1,8 +1,9 @@
-"""The sandbox over HTTPS, on this machine only: four listeners of one world, certificates by a throw-away authority."""
+"""The sandbox over HTTPS, on this machine only: five listeners of one world, certificates by a throw-away authority."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
@@ -25,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runbook_lib.sandbox.auth0 import errors as auth0_errors
+from runbook_lib.sandbox.auth0 import jobs as auth0_jobs
 from runbook_lib.sandbox.auth0 import routes as auth0_routes
 from runbook_lib.sandbox.control import control
 from runbook_lib.sandbox.demo_tenants import build_world, write_tenants_file
@@ -35,10 +37,11 @@ from runbook_lib.sandbox.graph import synchronization as _synchronization  # noq
 from runbook_lib.sandbox.in_process import service_of
 from runbook_lib.sandbox.login import routes as login_routes
 from runbook_lib.sandbox.scim import routes as scim_routes
-from runbook_lib.sandbox.simulation import Delivery, Simulation
+from runbook_lib.sandbox.simulation import BREAKING_KINDS, Delivery, Simulation
 from runbook_lib.sandbox.world import World
 
-LISTENERS = ("auth0", "login", "graph", "control")
+LISTENERS = ("auth0", "login", "graph", "control", "files")
+TLS_ALERT = bytes((21, 3, 3, 0, 2, 2, 80))  # a fatal internal_error in clear: RFC 8446 section 6
 BODY_LIMIT = 4_000_000
 DRIP_S = 0.05
 
@@ -50,8 +53,15 @@ def simulate(world: World) -> Simulation:
         "scim": scim_routes.router,
         "login": login_routes.router,
         "graph": graph_routes.router,
+        "files": auth0_jobs.files,
     }
-    bodies = {"auth0": auth0_errors.body, "scim": scim_routes.body, "login": login_routes.body, "graph": graph_errors.body}
+    bodies = {
+        "auth0": auth0_errors.body,
+        "scim": scim_routes.body,
+        "login": login_routes.body,
+        "graph": graph_errors.body,
+        "files": auth0_jobs.body,
+    }
     return Simulation(world, routers, bodies)
 
 
@@ -60,12 +70,21 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._socket = transport.get_extra_info("socket")
         application = self.app
 
         async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
             await application({**scope, "sandbox.transport": transport}, receive, send)
 
         self.app = with_transport
+
+    def hang_up(self) -> None:
+        """Close the connection now, whatever the client does.
+
+        asyncio waits half a minute for the good-bye of a TLS client, and what was closed twice can no longer be aborted.
+        """
+        with contextlib.suppress(OSError):  # the client was quicker
+            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class Sandbox:
@@ -118,7 +137,7 @@ class Sandbox:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def reset(self, seed: int | None = None) -> None:
-        """Start afresh, with another seed if given; addresses stay. Writes the tenants file anew."""
+        """Start again, with another seed if given; addresses stay. Rewrites the tenants file."""
         world = self._build(self._seed if seed is None else seed)
         self._seed = self._seed if seed is None else seed
         world.ca_bundle = str(self._folder / "ca.pem")
@@ -131,7 +150,10 @@ class Sandbox:
         write_tenants_file(world, self._folder, self._ready_file)
 
     def _build(self, seed: int) -> World:
-        return build_world(seed, auth0_domain=f"localhost:{self.ports['auth0']}", extra_tenants=self._tenants)
+        world = build_world(seed, auth0_domain=f"localhost:{self.ports['auth0']}", extra_tenants=self._tenants)
+        world.auth0.files_origin = f"https://localhost:{self.ports['files']}"
+        world.auth0.users.settle()
+        return world
 
     def _certify(self) -> None:
         authority = trustme.CA(organization_name="inbound-scim-runbook sandbox")
@@ -169,9 +191,16 @@ class Sandbox:
             await asyncio.sleep(0.005)
         self._up.set()
         await asyncio.gather(*serving)
-        for connection in [connection for server in self._servers for connection in server.server_state.connections]:
-            connection.transport.abort()  # a client that keeps its connection would leave the socket open behind us
-        await asyncio.sleep(0.01)
+        for connection in self._connections:
+            connection.hang_up()  # a client that keeps its connection would leave the socket open behind us
+        for _ in range(1000):
+            if not self._connections:
+                return
+            await asyncio.sleep(0.005)
+
+    @property
+    def _connections(self) -> list[Any]:
+        return [connection for server in self._servers for connection in server.server_state.connections]
 
     def _application(self, listener: str) -> Any:
         origin = f"https://localhost:{self.ports[listener]}"
@@ -222,12 +251,17 @@ async def _body(receive: Receive) -> bytes | None:
 
 async def _deliver(delivery: Delivery, scope: Scope, send: Send, date: str) -> None:
     transport = scope.get("sandbox.transport")
-    if delivery.transport in ("drop_before", "drop_after", "reset") and transport is not None:
+    if delivery.transport in BREAKING_KINDS and transport is not None:
+        if delivery.transport == "tls_alert":
+            os.write(transport.get_extra_info("socket").fileno(), TLS_ALERT)  # past the encryption, as a broken proxy does
         if delivery.transport == "reset":
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
         return
     answer, content = delivery.answer, delivery.answer.encoded()
+    if delivery.transport == "truncate" and not content and transport is not None:
+        transport.close()  # of an answer without a body, what can be cut is the whole
+        return
     headers = {"date": date, **{name.lower(): value for name, value in answer.headers.items()}}
     if answer.body is not None:
         headers |= {"content-type": answer.content_type, "content-length": str(len(content))}
@@ -258,7 +292,7 @@ def _write_at_once(path: Path, text: str) -> None:
 
 
 def serve_forever(*, ready_file: Path | None, tenants: int, seed: int, port: int, exit_with_parent: bool = False) -> None:
-    """Serve until interrupted, terminated, or, when asked, until standard input ends: then whoever started it is gone."""
+    """Serve until interrupted, terminated, or, when asked, until standard input ends because the parent process is gone."""
     stop = threading.Event()
 
     def asked_to_stop(_number: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,6 @@
 """The state of every simulated service: one software company's Auth0 tenant and its customers' Entra tenants.
 
-What a service returns is kept here in the service's own wire shape (plain dicts), so that fields nobody here knows survive a
+What a service returns is kept here in the service's own wire shape (plain dicts), so that unknown fields survive a
 round trip. Everything random or timed comes from `ids` and `clock`; two worlds of one seed that get the same calls are equal.
 """
 
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from runbook_lib.sandbox.clock import Clock
 from runbook_lib.sandbox.exchange import Answer, Call
 from runbook_lib.sandbox.ids import Ids
+from runbook_lib.sandbox.switches import Late, Switches
+from runbook_lib.sandbox.users import Users
 
 if TYPE_CHECKING:
     import requests
@@ -26,12 +28,16 @@ Document = dict[str, Any]
 
 @dataclass
 class Auth0Client:
-    """A machine-to-machine application: who may ask for a Management API token, with which scopes."""
+    """A machine-to-machine application: who may ask for a Management API token, with which scopes.
+
+    Without `has_grant` the application exists, but it is not authorised for the Management API.
+    """
 
     client_id: str
     client_secret: str
     scopes: tuple[str, ...]
     name: str = "Inbound SCIM runbook"
+    has_grant: bool = True
 
 
 @dataclass
@@ -48,16 +54,29 @@ class ScimProvisioning:
 
 @dataclass
 class Auth0Tenant:
-    """The Auth0 tenant of the software company; every customer is one connection of it."""
+    """The Auth0 tenant of the software company; every customer is one connection of it.
+
+    `enabled_clients` holds, by connection id, the applications it is enabled for; `jobs` the export jobs by id; `ended` whose
+    sessions or refresh tokens have come to an end;
+    `files_origin` is the other host, on which export files lie.
+    """
 
     domain: str
     name: str
     clients: dict[str, Auth0Client] = field(default_factory=dict)
     connections: dict[str, Document] = field(default_factory=dict)
     provisioning: dict[str, ScimProvisioning] = field(default_factory=dict)
-    users: dict[str, Document] = field(default_factory=dict)
+    users: Users = field(default_factory=Users)
     logs: list[Document] = field(default_factory=list)
     access_tokens: dict[str, Document] = field(default_factory=dict)
+    enabled_clients: dict[str, list[str]] = field(default_factory=dict)
+    jobs: dict[str, Document] = field(default_factory=dict)
+    ended: dict[str, Late] = field(default_factory=dict)
+    files_origin: str = "https://localhost:5"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Let `users` be set to any mapping of profiles by id."""
+        super().__setattr__(name, Users(value) if name == "users" and not isinstance(value, Users) else value)
 
 
 @dataclass
@@ -83,13 +102,16 @@ class Provisioning:
     """What the provisioning service keeps for one service principal: saved secrets by key, jobs by id, schemas by job id.
 
     `links` remembers, by job id and Entra object id, the id of the matched user at the SCIM endpoint: Entra caches it
-    after a match.
+    after a match. `departed` remembers by the same keys whose departure was dealt with, and why: "inactive" or "out of scope".
+    `listed` is what GET secrets goes on answering for a while after a PUT.
     """
 
     secrets: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, Document] = field(default_factory=dict)
     schemas: dict[str, Document] = field(default_factory=dict)
     links: dict[str, dict[str, str]] = field(default_factory=dict)
+    departed: dict[str, dict[str, str]] = field(default_factory=dict)
+    listed: tuple[dict[str, str], Late] | None = None
 
 
 @dataclass
@@ -102,7 +124,7 @@ class Grants:
     _last: Document | None = None
 
     def of(self, assignments: list[Document]) -> set[tuple[str, str, str]]:
-        """Return (principal, resource, role) of each app role assignment; counted anew when more happened than an addition."""
+        """Return (principal, resource, role) of each app role assignment; counted again when more happened than an addition."""
         if assignments is not self._list or (self._count and assignments[self._count - 1 : self._count] != [self._last]):
             self._held, self._list, self._count = set(), assignments, 0
         for one in assignments[self._count :]:
@@ -117,7 +139,8 @@ class EntraTenant:
 
     `assignments` are app role assignments, oldest first; `members` group id -> ids of its direct members; `deleted_users` are
     soft-deleted ones. `readable_after` counts, by object id, how many more reads a new object stays invisible
-    (replication delay). `owners` names, by object id, the client that made an application or service principal.
+    (replication delay). `owners` names, by object id, the client that made an application or service principal. `managers`
+    names the manager of a user; `new_assignments` are those that may not yet count or be listed, by assignment id.
     """
 
     id: str
@@ -140,6 +163,8 @@ class EntraTenant:
     on_demand_times: list[float] = field(default_factory=list)
     log_times: list[float] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
+    managers: dict[str, str] = field(default_factory=dict)
+    new_assignments: dict[str, Late] = field(default_factory=dict)
     grants: Grants = field(default_factory=Grants, repr=False, compare=False)
 
 
@@ -147,7 +172,7 @@ class EntraTenant:
 class World:
     """Everything the sandbox knows. Take `lock` before reading or changing it outside a handler.
 
-    `secrets_put_replaces`: whether saving provisioning credentials drops the keys that were not sent; no source says.
+    `switches` say what the services do where sources disagree.
     """
 
     auth0: Auth0Tenant
@@ -157,7 +182,7 @@ class World:
     ca_bundle: str = ""
     dispatch: Callable[[Call], Answer] | None = field(default=None, repr=False, compare=False)
     scim_session: Callable[[], requests.Session] | None = field(default=None, repr=False, compare=False)
-    secrets_put_replaces: bool = False
+    switches: Switches = field(default_factory=Switches)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def entra_by_name(self, tenant: str) -> EntraTenant | None:
@@ -185,6 +210,8 @@ class World:
                 named[secret] = f"<client secret {_digest(secret)} of {connection['id']}>"
         for provisioning in self.auth0.provisioning.values():
             named |= {text: token_id for token_id, text in provisioning.token_values.items()}
+        for job_id, job in self.auth0.jobs.items():
+            named |= dict.fromkeys(job["links"], f"<signature of {job_id}>")
         named |= {text: f"<access token {n}>" for n, text in enumerate(self.auth0.access_tokens, start=1)}
         for tenant in self.entra.values():
             named |= {c.client_secret: f"<secret of {c.client_id}>" for c in tenant.clients.values() if c.client_secret}

@@ -14,6 +14,7 @@ _NAMES = {
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",
+    414: "URI Too Long",
     429: "Too Many Requests",
     500: "Internal Server Error",
     501: "Not Implemented",

@@ -61,6 +61,15 @@ class ScimClient:
         """Delete a user."""
         self._send("DELETE", f"/Users/{quote(user_id, safe='')}")
 
+    def takes_group(self, name: str) -> bool:
+        """Whether the endpoint answers a search for a group by its name."""
+        text = f'displayName eq "{name}"'
+        try:
+            self._send("GET", f"/Groups?filter={quote_plus(text)}")
+        except ScimError:
+            return False
+        return True
+
     def _send(self, method: str, path: str, body: Document | None = None) -> Document:
         try:
             answer = self._session.request(method, self._base + path, json=body, timeout=TIMEOUT_S, allow_redirects=False)
@@ -72,13 +81,18 @@ class ScimClient:
         return content
 
 
-def operations(now: dict[str, Any], wanted: dict[str, Any], *, is_compliant: bool) -> list[Document]:
-    """Return the PATCH operations from what is to what is wanted: only changed attributes.
+def differs(now: Any, wanted: Any, *, exact: bool = False) -> bool:
+    """Whether a value is another one; a change of case alone counts where the target attribute is caseExact (entra-docs)."""
+    before, after = "" if now is None else str(now), str(wanted)
+    return before != after if exact else before.lower() != after.lower()
+
+
+def operations(now: dict[str, Any], changed: dict[str, Any], *, is_compliant: bool) -> list[Document]:
+    """Return the PATCH operations that bring changed values to what is there now.
 
     The old dialect has capitalised names, one operation an attribute, and booleans as texts. The compliant one has
     lower-case names, a boolean `active`, and one path-less `replace` whose keys are dotted when several attributes change.
     """
-    changed = {path: value for path, value in wanted.items() if str(now.get(path, "")).lower() != str(value).lower()}
     if not is_compliant:
         return [{"op": "Replace" if path in now else "Add", "path": path, "value": value} for path, value in changed.items()]
     values = {path: str(value).lower() == "true" if path == "active" else value for path, value in changed.items()}

@@ -16,6 +16,7 @@ from runbook_lib.sandbox.graph.door import (
 from runbook_lib.sandbox.graph.errors import bad, not_found
 from runbook_lib.sandbox.graph.kinds import APP_ROLE_ASSIGNMENT, APPLICATION, APPLICATION_TEMPLATE, SERVICE_PRINCIPAL
 from runbook_lib.sandbox.graph.odata import LISTING, METADATA, chosen, listing, one
+from runbook_lib.sandbox.switches import Late
 from runbook_lib.sandbox.world import Document, EntraTenant, World
 
 TEMPLATE_ID = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"  # global cloud: applicationtemplate-instantiate page
@@ -46,6 +47,22 @@ def _application(tenant: EntraTenant, call: Call) -> Document:
     return found
 
 
+def _named(wanted: Document, resource: str) -> Document:
+    """Return changes as they came. Raises `Refused` for a name that is no text, and roles that are no list of objects."""
+    roles = wanted.get("appRoles", [])
+    flawed = [
+        name
+        for name, is_right in (
+            ("displayName", isinstance(wanted.get("displayName", ""), str)),
+            ("appRoles", isinstance(roles, list) and all(isinstance(role, dict) and "id" in role for role in roles)),
+        )
+        if not is_right
+    ]
+    if flawed:
+        raise bad(f"Invalid value specified for property '{flawed[0]}' of resource '{resource}'.")
+    return wanted
+
+
 @route("GET", "/applications", READ_APPLICATIONS, query=LISTING)
 def list_applications(_world: World, call: Call, tenant: EntraTenant) -> Answer:
     """List app registrations."""
@@ -60,7 +77,7 @@ def get_application(_world: World, call: Call, tenant: EntraTenant) -> Answer:
 def patch_application(_world: World, call: Call, tenant: EntraTenant) -> Answer:
     """Change an app registration."""
     found = _application(tenant, call)
-    found.update(content(call, _APPLICATION_CHANGES))
+    found.update(_named(content(call, _APPLICATION_CHANGES), "Application"))
     return Answer(204)
 
 
@@ -103,7 +120,7 @@ def get_service_principal(_world: World, call: Call, tenant: EntraTenant) -> Ans
 def patch_service_principal(_world: World, call: Call, tenant: EntraTenant) -> Answer:
     """Change an enterprise application."""
     found = service_principal_of(tenant, call)
-    found.update(content(call, _SERVICE_PRINCIPAL_CHANGES))
+    found.update(_named(content(call, _SERVICE_PRINCIPAL_CHANGES), "ServicePrincipal"))
     return Answer(204)
 
 
@@ -202,7 +219,15 @@ def new_application(world: World, tenant: EntraTenant, name: str, template_id: s
     """Add an app registration and its service principal; from the template they have roles and require assignment."""
     app_id = world.ids.guid()
     roles = _roles() if template_id else []
-    application: Document = {
+    application = _new_registration(world, name, template_id, app_id, roles)
+    principal = _new_principal(world, name, template_id, app_id, roles)
+    tenant.applications[application["id"]] = application
+    tenant.service_principals[principal["id"]] = principal
+    return copy.deepcopy(application), copy.deepcopy(principal)
+
+
+def _new_registration(world: World, name: str, template_id: str | None, app_id: str, roles: list[Document]) -> Document:
+    return {
         "id": world.ids.guid(),
         "appId": app_id,
         "applicationTemplateId": template_id,
@@ -219,7 +244,10 @@ def new_application(world: World, tenant: EntraTenant, name: str, template_id: s
         "tags": [],
         "web": {"redirectUris": []},
     }
-    principal: Document = {
+
+
+def _new_principal(world: World, name: str, template_id: str | None, app_id: str, roles: list[Document]) -> Document:
+    return {
         "id": world.ids.guid(),
         "accountEnabled": True,
         "alternativeNames": [],
@@ -240,9 +268,6 @@ def new_application(world: World, tenant: EntraTenant, name: str, template_id: s
         "signInAudience": "AzureADMyOrg",
         "tags": ["WindowsAzureActiveDirectoryIntegratedApp"] if template_id else ["HideApp"],
     }
-    tenant.applications[application["id"]] = application
-    tenant.service_principals[principal["id"]] = principal
-    return copy.deepcopy(application), copy.deepcopy(principal)
 
 
 # Assignments ---------------------------------------------------------------------------------------------------------
@@ -250,16 +275,26 @@ def new_application(world: World, tenant: EntraTenant, name: str, template_id: s
 _ASSIGNED_TO = "/servicePrincipals/{id}/appRoleAssignedTo"
 
 
-def _path(call: Call) -> str:
-    return f"servicePrincipals('{call.params['id']}')/appRoleAssignedTo"
+def _path(resource: Document) -> str:
+    return f"servicePrincipals('{resource['id']}')/appRoleAssignedTo"
 
 
 @route("GET", _ASSIGNED_TO, READ_APPLICATIONS, query=LISTING)
-def list_assignments(_world: World, call: Call, tenant: EntraTenant) -> Answer:
-    """List who has access. Unverified: that a soft-deleted user stays on the list until deleted for good."""
-    resource = service_principal_of(tenant, call)
-    found = [a for a in tenant.assignments if a["resourceId"] == resource["id"]]
-    return listing(APP_ROLE_ASSIGNMENT, call, found, path=_path(call))
+@route("GET", "/servicePrincipals(appId='{app_id}')/appRoleAssignedTo", READ_APPLICATIONS, query=LISTING)
+def list_assignments(world: World, call: Call, tenant: EntraTenant) -> Answer:
+    """List who has access; a new assignment may not show yet: the switch `assignments_list_after`.
+
+    Both places are on Graph's page serviceprincipal-list-approleassignedto.
+    Unverified: that a soft-deleted user stays on the list until deleted for good.
+    """
+    resource, delay, now = service_principal_of(tenant, call), world.switches["assignments_list_after"], world.clock.timestamp()
+    found = [
+        a
+        for a in tenant.assignments
+        if a["resourceId"] == resource["id"]
+        and ((late := tenant.new_assignments.get(a["id"])) is None or late.has_arrived(delay, now, "list"))
+    ]
+    return listing(APP_ROLE_ASSIGNMENT, call, found, path=_path(resource))
 
 
 @route("POST", _ASSIGNED_TO, WRITE_ASSIGNMENTS, READ_APPLICATIONS, query=())
@@ -271,6 +306,8 @@ def post_assignment(world: World, call: Call, tenant: EntraTenant) -> Answer:
     if wanted["resourceId"] != resource["id"]:
         raise bad("One or more properties are invalid.")
     kind, principal = _principal(tenant, str(wanted["principalId"]))
+    if not isinstance(wanted["appRoleId"], str):
+        raise bad("One or more properties are invalid.")
     roles = {role["id"] for role in resource["appRoles"] if role["isEnabled"]}
     if wanted["appRoleId"] not in (roles if resource["appRoles"] else {ZERO}):
         raise bad("Permission being assigned was not found on application.")
@@ -278,7 +315,8 @@ def post_assignment(world: World, call: Call, tenant: EntraTenant) -> Answer:
         raise bad("Permission being assigned already exists on the object")
     made = new_assignment(world, kind, principal, resource, wanted["appRoleId"])
     tenant.assignments.append(made)
-    return Answer(201, {"@odata.context": f"{METADATA}{_path(call)}/$entity", **copy.deepcopy(made)})
+    tenant.new_assignments[made["id"]] = Late(world.clock.timestamp())
+    return Answer(201, {"@odata.context": f"{METADATA}{_path(resource)}/$entity", **copy.deepcopy(made)})
 
 
 def _principal(tenant: EntraTenant, object_id: str) -> tuple[str, Document]:

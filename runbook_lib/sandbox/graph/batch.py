@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from runbook_lib.sandbox.exchange import Answer, Call
-from runbook_lib.sandbox.graph.door import V1, content, route
+from runbook_lib.sandbox.graph.door import V1, content, parsed, route
 from runbook_lib.sandbox.graph.errors import bad, error
 from runbook_lib.sandbox.world import Document, EntraTenant, World
 
@@ -21,14 +21,20 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 def batch(world: World, call: Call, _tenant: EntraTenant) -> Answer:
     """Answer each item through the same door as if it came alone.
 
-    The page allows any order of answers; here those that failed come last, so that nobody reads them by place.
+    The page allows any order of answers; here those that failed come last, so that a client that reads them by place fails.
     """
-    items = _items(content(call, ("requests",), ("requests",))["requests"])
+    items = _items(_requests(call))
     answers: dict[str, Document] = {}
     for item in items:
         failed = [other for other in item.get("dependsOn", []) if answers[other]["status"] >= 400]
         answers[item["id"]] = _failed_dependency(world, item) if failed else _answered(world, call, item)
     return Answer(200, {"responses": sorted(answers.values(), key=lambda answer: bool(answer["status"] >= 400))})
+
+
+def _requests(call: Call) -> Any:
+    """Return the requests as they came: annotations inside an item's body are the item's own."""
+    content(call, ("requests",), ("requests",))
+    return parsed(call, annotated=True)["requests"]
 
 
 def _items(found: Any) -> list[Document]:
@@ -42,6 +48,8 @@ def _items(found: Any) -> list[Document]:
         if set(item) - _KEYS or item.get("method") not in _METHODS or not isinstance(item.get("url"), str):
             raise bad("Invalid batch payload format.", "BadRequest")
         if not isinstance(item.get("id"), str) or not item["id"]:
+            raise bad("Invalid batch payload format.", "BadRequest")
+        if not isinstance(item.get("dependsOn", []), list) or not isinstance(item.get("headers"), dict | None):
             raise bad("Invalid batch payload format.", "BadRequest")
         if item["id"] in known:
             raise bad(f"Request Id values must be unique within a batch. Duplicate Id: {item['id']}.", "BadRequest")
@@ -59,7 +67,11 @@ def _failed_dependency(world: World, item: Document) -> Document:
 def _answered(world: World, call: Call, item: Document) -> Document:
     """Return the answer to one item. Its url is relative to /v1.0; it runs with the token of the batch."""
     assert world.dispatch is not None  # noqa: S101 - a Simulation sets it
-    target = urlsplit(item["url"])
+    try:
+        target = urlsplit(item["url"])
+    except ValueError:  # as with "//["
+        made = error(world, 400, "BadRequest", "Invalid batch payload format.")
+        return {"id": item["id"], "status": 400, "headers": {"Content-Type": "application/json"}, "body": made.body}
     headers = {name.lower(): str(value) for name, value in (item.get("headers") or {}).items()}
     payload = item.get("body")
     inner = Call(

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from runbook_lib.sandbox.exchange import Answer, Call, Handler, Router
-from runbook_lib.sandbox.graph.errors import Refused, bad, denied, error, not_simulated, with_request_id
+from runbook_lib.sandbox.graph.errors import Refused, bad, denied, error, not_simulated, unauthorized, with_request_id
 from runbook_lib.sandbox.world import Document, EntraTenant, World
 
 router = Router()
-V1 = "/v1.0"
+V1, BETA = "/v1.0", "/beta"
 OWNED_BY = "Application.ReadWrite.OwnedBy"
 READ_DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
 READ_APPLICATIONS = ("Application.Read.All", "Application.ReadWrite.All", OWNED_BY, *READ_DIRECTORY)
@@ -26,6 +26,7 @@ WRITE_ASSIGNMENTS = ("AppRoleAssignment.ReadWrite.All",)
 WRITE_SYNCHRONIZATION = ("Synchronization.ReadWrite.All", OWNED_BY)
 READ_SYNCHRONIZATION = ("Synchronization.Read.All", *WRITE_SYNCHRONIZATION)
 
+NO_PAYLOAD = "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."
 TenantHandler = Callable[[World, Call, EntraTenant], Answer]
 
 
@@ -37,7 +38,7 @@ def route(
     only_own: bool = False,
     holds_the_world: bool = True,
 ) -> Callable[[TenantHandler], TenantHandler]:
-    """Register a handler `(world, call, tenant)` for a path below /v1.0.
+    """Register a handler `(world, call, tenant)` for a path below /v1.0; one that begins with /beta is taken as it is.
 
     `permissions`: of each set the token must hold one. `query`: the parameters taken, any other is refused. `only_own`: the
     permission ReadWrite.OwnedBy counts only for an object `{id}` that the client made itself.
@@ -51,7 +52,7 @@ def route(
                     tenant, grant = _admitted(world, call)
                     held = _held(call, tenant, grant, only_own=only_own)
                     if not all(names & held for names in sets):
-                        raise denied()
+                        raise unauthorized() if "/synchronization" in template else denied()
                     _checked(call, allowed)
                 answer = handler(world, call, tenant)
             except Refused as refused:
@@ -65,7 +66,8 @@ def route(
 
 
 def _register(method: str, template: str, handler: Handler, *, holds_the_world: bool) -> None:
-    router.on(method, V1 + template, holds_the_world=holds_the_world)(handler)
+    path = template if template.startswith(BETA) else V1 + template
+    router.on(method, path, holds_the_world=holds_the_world)(handler)
 
 
 def _admitted(world: World, call: Call) -> tuple[EntraTenant, Document]:
@@ -102,24 +104,41 @@ def _checked(call: Call, allowed: frozenset[str]) -> None:
 
 
 def content(call: Call, allowed: Iterable[str], required: Iterable[str] = ()) -> Document:
-    """Return the body as an object with only the `allowed` keys and all `required` ones. Raises `Refused`."""
-    try:
-        found: Any = call.json()
-    except ValueError:
-        found = None
+    """Return the body as an object with only the `allowed` keys and all `required` ones. Raises `Refused`.
+
+    OData annotations may stand anywhere and are left out: Terraform sends `@odata.type` with everything.
+    """
+    found = parsed(call)
     if found is None and not call.body.strip() and not tuple(required):
         return {}
     if not isinstance(found, dict):
-        words = (
-            "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."
-        )
-        raise bad(words, "BadRequest")
+        raise bad(NO_PAYLOAD, "BadRequest")
     names = frozenset(allowed)
-    if unknown := [name for name in found if name not in names and not name.startswith("@odata.")]:
+    if unknown := [name for name in found if name not in names]:
         raise bad(f"Invalid property '{unknown[0]}'.")
     if missing := [name for name in required if name not in found]:
         raise bad(f"A value is required for property '{missing[0]}'.")
     return found
+
+
+def parsed(call: Call, *, annotated: bool = False) -> Any:
+    """Return the body, None when it is no JSON; OData annotations are left out unless `annotated`."""
+    try:
+        found = call.json()
+        return found if annotated else _bare(found)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _bare(item) for key, item in value.items() if not key.startswith("@") and "@odata." not in key}
+    return [_bare(item) for item in value] if isinstance(value, list) else value
+
+
+def granted(call: Call, tenant: EntraTenant) -> frozenset[str]:
+    """Return the permissions of a call's token."""
+    return frozenset(tenant.access_tokens[call.bearer() or ""]["permissions"])
 
 
 def visible(tenant: EntraTenant, object_id: str) -> bool:

@@ -20,6 +20,7 @@ _WORDS = {
     429: ("TooManyRequests", "Please retry again later."),
     500: ("InternalServerError", "An internal error occurred."),
     503: ("ServiceUnavailable", "The service is temporarily unavailable."),
+    504: ("GatewayTimeout", "The request timed out."),
 }
 
 
@@ -53,7 +54,7 @@ def with_request_id(world: World, answer: Answer, client_request_id: str | None)
         request_id = answer.headers.get("request-id") or world.ids.guid()
     mine = client_request_id or request_id
     content = answer.body
-    if isinstance(content, dict) and isinstance(content.get("error"), dict):
+    if answer.status >= 400 and isinstance(content, dict) and isinstance(content.get("error"), dict):
         content = copy.deepcopy(content)
         content["error"]["innerError"]["client-request-id"] = mine
     return Answer(
@@ -64,6 +65,14 @@ def with_request_id(world: World, answer: Answer, client_request_id: str | None)
 def denied() -> Refused:
     """Return the 403 of a token that lacks a permission (Graph json-batching page, example)."""
     return Refused(403, *_WORDS[403])
+
+
+def unauthorized() -> Refused:
+    """Return the 401 of the synchronization service to a token that lacks a permission.
+
+    Its code says nothing and its message is empty (microsoft-graph-docs-contrib issue 8800, azuread provider issue 1628).
+    """
+    return Refused(401, "UnknownError", "")
 
 
 def not_found(object_id: str) -> Refused:

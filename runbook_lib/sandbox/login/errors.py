@@ -51,7 +51,7 @@ def _guid(text: str) -> str:
 
 
 def no_tenant(name: str) -> Refused:
-    """Return the refusal of a tenant nobody knows."""
+    """Return the refusal of an unknown tenant."""
     text = f"Tenant '{name}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
     return Refused(400, "invalid_tenant", 90002, text)
 
@@ -111,6 +111,19 @@ def bad_scope(scope: str) -> Refused:
     """Return the refusal of a scope that names nothing (client credentials page, example)."""
     words = "The provided value for the input parameter 'scope' is not valid."
     return Refused(400, "invalid_scope", 70011, f"{words} The scope {scope} is not valid.")
+
+
+def two_resources(scope: str) -> Refused:
+    """Return the refusal of scopes of two APIs at once (Microsoft's error code page)."""
+    words = "Provided value for the input parameter scope isn't valid because it contains more than one resource."
+    return Refused(400, "invalid_scope", 28000, f"{words} Scope {scope} isn't valid.")
+
+
+def no_consent(client_id: str) -> Refused:
+    """Return the refusal of a permission without consent (Microsoft's error code page)."""
+    words = "Send an interactive authorization request for this user and resource."
+    text = f"The user or administrator has not consented to use the application with ID '{client_id}'. {words}"
+    return Refused(400, "invalid_grant", 65001, text)
 
 
 def no_resource(resource: str, tenant: str) -> Refused:

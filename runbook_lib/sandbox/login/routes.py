@@ -11,6 +11,7 @@ from typing import Any
 
 import jwt
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from runbook_lib.sandbox.exchange import Answer, Call, Router
@@ -23,10 +24,11 @@ __all__ = ["body", "router"]
 
 router = Router()
 CODE_LIFETIME_S = 900  # "the user has only 15 minutes", device code page
-POLL_S = 1  # 5 on the page; nobody here should wait that long
+POLL_S = 1  # 5 on the page; shorter here, so that tests do not wait
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 _GRAPH = re.compile(r"^https://(graph\.microsoft\.com|localhost(:\d+)?|127\.0\.0\.1(:\d+)?)$")
+_GRAPH_API = "https://graph.microsoft.com"
 _SIGN_IN_SCOPES = frozenset(("openid", "profile", "email", "offline_access"))
 
 TenantHandler = Callable[[World, Call, EntraTenant], Answer]
@@ -144,7 +146,7 @@ def _assertion_holds(assertion: str, call: Call, tenant: EntraTenant, client: En
         try:
             claims = jwt.decode(
                 assertion,
-                _public_key(pem),
+                public_key(pem),
                 algorithms=["PS256", "RS256"],
                 audience=audiences,
                 options={"require": ["exp", "iss", "sub", "aud"]},
@@ -162,10 +164,14 @@ def _assertion_holds(assertion: str, call: Call, tenant: EntraTenant, client: En
         raise errors.bad_assertion(700021)
 
 
-def _public_key(pem: str) -> Any:
-    if "CERTIFICATE" in pem:
-        return x509.load_pem_x509_certificate(pem.encode()).public_key()
-    return load_pem_public_key(pem.encode())
+def public_key(pem: str) -> RSAPublicKey:
+    """Return the key of a certificate or of a public key's PEM. Raises `ValueError` for anything but an RSA key."""
+    content = pem.encode()
+    is_certificate = b"CERTIFICATE" in content
+    found = x509.load_pem_x509_certificate(content).public_key() if is_certificate else load_pem_public_key(content)
+    if not isinstance(found, RSAPublicKey):
+        raise ValueError("the key is not an RSA key")
+    return found
 
 
 def _refresh(world: World, call: Call, tenant: EntraTenant, client: EntraClient) -> Document:
@@ -185,14 +191,12 @@ def device_code(world: World, call: Call, tenant: EntraTenant) -> Answer:
     client = _client(tenant, form)
     if not client.is_public_client:
         raise errors.no_credential()
-    wanted = [scope for scope in _field(form, "scope").split() if scope not in _SIGN_IN_SCOPES]
-    if len(wanted) != 1 or not wanted[0].endswith("/.default"):
-        raise errors.bad_scope(" ".join(wanted))
+    resource = _delegated_resource(_field(form, "scope"), tenant, client)
     code, user_code = world.ids.base64url(24), world.ids.alphanumeric(9).upper()
     tenant.device_codes[code] = {
         "user_code": user_code,
         "client_id": client.client_id,
-        "resource": _resource(wanted[0], tenant),
+        "resource": resource,
         "expires": world.clock.timestamp() + CODE_LIFETIME_S,
         "decision": "",
     }
@@ -200,6 +204,25 @@ def device_code(world: World, call: Call, tenant: EntraTenant) -> Answer:
     message = f"To sign in, use a web browser to open the page {where} and enter the code {user_code} to authenticate."
     content = {"user_code": user_code, "device_code": code, "verification_uri": where, "expires_in": CODE_LIFETIME_S}
     return Answer(200, {**content, "interval": POLL_S, "message": message})
+
+
+def _delegated_resource(scopes: str, tenant: EntraTenant, client: EntraClient) -> str:
+    """Return the API that a person's sign-in asks for: `<api>/.default`, or delegated permissions, each with or without its API.
+
+    A permission without an API is Graph's (permissions and consent overview). Raises `Refused`: for two APIs at once, and for a
+    permission without consent. Unverified: that the device learns of the latter here, not the person on the page.
+    """
+    wanted = [scope for scope in scopes.split() if scope not in _SIGN_IN_SCOPES]
+    if not wanted:
+        raise errors.bad_scope(scopes)
+    split = [scope.rpartition("/")[::2] if "//" in scope else (_GRAPH_API, scope) for scope in wanted]
+    apis = {api for api, _ in split}
+    if len(apis) > 1:
+        raise errors.two_resources(scopes)
+    unknown = [name for _, name in split if name != ".default" and name not in client.delegated]
+    if unknown:
+        raise errors.no_consent(client.client_id)
+    return _resource(f"{apis.pop()}/.default", tenant)
 
 
 def _by_device_code(world: World, call: Call, tenant: EntraTenant, client: EntraClient) -> Document:

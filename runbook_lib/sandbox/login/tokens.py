@@ -1,4 +1,4 @@
-"""Access, refresh and id tokens in the forms of Microsoft's. Nobody can verify their signature: it is not one."""
+"""Access, refresh and id tokens in the forms of Microsoft's. Their signature cannot be verified: it is not one."""
 
 from __future__ import annotations
 

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 _TOKEN = re.compile(r'\s*(?:(?P<path>[A-Za-z][\w.:$-]*(?:\[[^\]]*\](?:\.\w+)?)?)|(?P<text>"(?:[^"\\]|\\.)*"))')
 
-Test = Callable[[Callable[[str], Any]], bool]
+
+@dataclass(frozen=True)
+class Term:
+    """`path eq value`."""
+
+    path: str
+    value: str
 
 
-def parse(text: str) -> Test:
-    """Return a test of a value look-up by SCIM path. Raises `ValueError` for anything but eq, and, or."""
+def parse(text: str) -> list[list[Term]]:
+    """Return the terms: of a list each must hold, of the lists one. Raises `ValueError` for anything but eq, and, or."""
     words = _words(text)
-    terms: list[list[tuple[str, str]]] = [[]]
+    terms: list[list[Term]] = [[]]
     while words:
         if len(words) < 3 or words[1].lower() != "eq":
             raise ValueError(f"unsupported filter: {text}")
-        terms[-1].append((words[0], _value(words[2])))
+        terms[-1].append(Term(words[0], _value(words[2])))
         words = words[3:]
         if words:
             joiner = words.pop(0).lower()
             if joiner == "or":
                 terms.append([])
-            elif joiner != "and":
+            elif joiner != "and" or not words:
                 raise ValueError(f"unsupported filter: {text}")
-    if not terms[0]:
-        raise ValueError("empty filter")
-    return lambda look_up: any(all(_equal(look_up(path), value) for path, value in term) for term in terms)
+    if not all(terms):  # nothing before or after an `or` would be true of everybody
+        raise ValueError(f"unsupported filter: {text}")
+    return terms
 
 
 def _words(text: str) -> list[str]:
@@ -44,9 +49,3 @@ def _words(text: str) -> list[str]:
 
 def _value(word: str) -> str:
     return word[1:-1].replace('\\"', '"').replace("\\\\", "\\") if word.startswith('"') else word
-
-
-def _equal(value: Any, wanted: str) -> bool:
-    if isinstance(value, bool):
-        return str(value).lower() == wanted.lower()
-    return value is not None and str(value).lower() == wanted.lower()  # case-insensitive, as RFC 7643's userName

@@ -7,6 +7,11 @@ from typing import Any
 
 from runbook_lib.sandbox.world import Document
 
+
+class NotBoolean(ValueError):
+    """A text for `active` that is neither true nor false."""
+
+
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 _FILTERED = re.compile(r'^(\w+)\[(\w+) eq "([^"]*)"\](?:\.(\w+))?$')
 
@@ -45,10 +50,12 @@ def scim_value(profile: Document, row: Document) -> Any:
 def set_scim_value(profile: Document, row: Document, value: Any) -> None:
     """Store a SCIM value through one mapping row; None removes it. Entra sends booleans as texts too, in any case.
 
-    Unverified: a user whose `active` is removed is not blocked.
+    Raises `NotBoolean`. Unverified: a user whose `active` is removed is not blocked.
     """
     if row["auth0"] == "blocked" and value is not None:
-        active = value if isinstance(value, bool) else str(value).strip().lower() == "true"
+        active = {"true": True, "false": False}.get(str(value).strip().lower()) if isinstance(value, bool | str) else None
+        if active is None:
+            raise NotBoolean(f"active is true or false, not {value!r:.50}")
         put(profile, "blocked", not active)
     else:
         put(profile, row["auth0"], value)
@@ -83,6 +90,12 @@ def _place(resource: Document, path: str, value: Any) -> None:
         for parent in parents:
             resource = resource.setdefault(parent, {})
         resource[last] = value
+
+
+def below(path: str, mapping: list[Document]) -> list[str]:
+    """Return the mapped SCIM paths that stand below one: `name.givenName` below `name`."""
+    start = attribute(path).lower()
+    return [row["scim"] for row in mapping if row["scim"].lower().startswith((f"{start}.", f"{start}["))]
 
 
 def flattened(resource: Document) -> dict[str, Any]:
