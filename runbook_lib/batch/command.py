@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runbook_lib.batch import progress
-from runbook_lib.batch.one_tenant import DONE, TenantOutcome, finished
+from runbook_lib.batch.machines.sharing import Mirror, Shard, Sharing
+from runbook_lib.batch.one_tenant import TenantOutcome, finished
 from runbook_lib.batch.runner import (
-    OUTPUTS,
     Options,
+    Stop,
     Watcher,
     begin,
     begun,
@@ -20,13 +21,15 @@ from runbook_lib.batch.runner import (
     run_tenants,
     told_by_journal,
 )
-from runbook_lib.batch.sharing import Mirror, Shard, Sharing
 from runbook_lib.batch.summary import write_summary
-from runbook_lib.batch.tenants_file import read_tenants
-from runbook_lib.errors import JournalFailed, SettingsError
-from runbook_lib.journal import LastRun
-from runbook_lib.report import exit_code
-from runbook_lib.settings import RunMode, TenantSettings, output_name
+from runbook_lib.core.errors import JournalFailed, SettingsError
+from runbook_lib.core.places import outputs_folder
+from runbook_lib.engine.journal import LastRun
+from runbook_lib.engine.status import exit_code
+from runbook_lib.run.place import place_ahead_of_many
+from runbook_lib.settings.model import RunMode, TenantSettings
+from runbook_lib.settings.process import output_name
+from runbook_lib.settings.tenants_file import read_tenants
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Wanted:
 
     @property
     def is_shared(self) -> bool:
-        """Whether other machines may be at work on the run or beside it."""
+        """Whether other machines may work on this run, or on another one at the same time."""
         return bool(self.run_id) or self._url is not None
 
     @property
@@ -57,7 +60,7 @@ class Wanted:
     @property
     def base(self) -> Path:
         """The folder of runs on this machine."""
-        return OUTPUTS if self.out is None or self._url else Path(self.out)
+        return outputs_folder() if self.out is None or self._url else Path(self.out)
 
     def mirror(self) -> Mirror | None:
         """Return the mirror of the URL, None for a folder."""
@@ -84,14 +87,19 @@ class _Run:
 
 
 def carry_out(
-    wanted: Wanted, options: Options, watching: Watching = progress.shown
+    wanted: Wanted,
+    options: Options,
+    watching: Watching = progress.shown,
+    say: Callable[[str], None] = lambda _text: None,
+    stop: Stop | None = None,
 ) -> tuple[Path, tuple[TenantOutcome, ...], int]:
     """Run the wanted tenants; return the run's folder, how each tenant of this task ended, and the exit code.
 
-    Raises `SettingsError` before anything is sent.
+    `say` gets the line that tells sandbox from real, before anything is sent; `stop` may be pressed meanwhile.
+    Raises `SettingsError` before that.
     """
     if wanted.failed and not wanted.resume:
-        raise SettingsError("--failed goes with --resume RUN_DIR", "Name the run whose failed tenants are meant")
+        raise SettingsError("--failed goes with --resume RUN_DIR", "Name the run whose failed tenants to run again")
     if wanted.resume and wanted.is_shared:
         raise SettingsError("--resume goes with neither --run-id nor a URL", "Give the same --out and --run-id again: it goes on")
     if options.executor and (wanted.out is None or wanted.resume):
@@ -100,9 +108,10 @@ def carry_out(
         run = _resumed(wanted) if wanted.resume else _joined(wanted, sharing) if wanted.run_id else _new(wanted)
         todo = [tenant for tenant in run.mine if tenant.name not in run.kept]
         outcomes, code = {name: outcome for name, outcome in run.kept.items() if name in {one.name for one in run.mine}}, 0
+        say(place_ahead_of_many(tenant.auth0_domain for tenant in todo))
         try:
             with watching(len(todo)) as watcher:
-                made, code = run_tenants(todo, replace(options, mode=run.mode), run.folder, watcher, sharing)
+                made, code = run_tenants(todo, replace(options, mode=run.mode), run.folder, watcher, sharing, stop)
             outcomes |= {outcome.name: outcome for outcome in made}
             if code < _SIGNALLED:
                 code = exit_code(outcome.status for outcome in outcomes.values() if outcome.name in run.meant)
@@ -195,7 +204,7 @@ def _joined(wanted: Wanted, sharing: Sharing | None) -> _Run:
         begin(folder, _file_of(wanted), names, mode)
     if begun(folder)["tenants"] != names:
         raise SettingsError(f"the run {wanted.run_id} has other tenants", "Name the same file as its other tasks, or another id")
-    found = {name: finished(name, mode, folder / output_name(name)) for name in names}
+    found = {tenant.name: finished(tenant, mode, folder / output_name(tenant.name)) for tenant in everyone}
     kept = {name: outcome for name, outcome in found.items() if outcome is not None}
     mine = _part(everyone, wanted.shard)
     return _Run(folder, everyone, mine, kept, mode, frozenset(tenant.name for tenant in mine))
@@ -210,14 +219,15 @@ def _resumed(wanted: Wanted) -> _Run:
         raise SettingsError(f"the tenants file has no {', '.join(gone)} any more", "Put the rows back, or start a new run")
     everyone = [listed[name] for name in about["tenants"]]
     mode = wanted.mode or about["mode"]
-    over = (*DONE, "pending") if mode is RunMode.PLAN else DONE
     asked = ("failed", "blocked", "busy") if wanted.failed else None
     chosen = frozenset(tenant.name for tenant in _part(_chosen(everyone, wanted.only), wanted.shard))
     earlier = [outcome_of(folder, name) for name in about["tenants"]]
     kept = {
         outcome.name: outcome
         for outcome in earlier
-        if outcome.status in over or outcome.name not in chosen or (asked and outcome.status not in asked)
+        if finished(listed[outcome.name], mode, outcome.folder)
+        or outcome.name not in chosen
+        or (asked and outcome.status not in asked)
     }
     return _Run(folder, everyone, everyone, kept, mode, chosen)
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import copy
 import functools
-import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from queue import Empty
@@ -18,66 +16,45 @@ from typing import Any
 
 import nbformat
 import papermill
-from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError, CellTimeoutError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors
 from papermill.translators import translate_parameters
 
-from runbook_lib.batch.pages import write_page
-from runbook_lib.batch.turns import Course
-from runbook_lib.batch.warm_kernels import manager_class, over_ipc
-from runbook_lib.batch.warm_process import KernelKind
+from runbook_lib.batch.kernels.local import loop_closed, over_ipc
+from runbook_lib.batch.kernels.manager import manager_class
+from runbook_lib.batch.private_output import write_page
+from runbook_lib.batch.slots import START_S, Course, PageRun, StoppedEarly, step_of
 
-ENGINE = "runbook"
+ENGINE = "runbook run"  # not the engine `runbook` that papermill finds by its entry point
 KERNEL = "python3"
 _GIVEN = "injected-parameters"
-START_S = 60.0  # what a kernel may take to answer
 SAVE_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0  # whether a kernel lives that says nothing
-_STEP = re.compile(r'session\.do\("([0-9.]+)"\)')
 
 
-class StoppedEarly(Exception):
-    """The run must not go on with this tenant, and stopped before the next cell. Its text says why."""
-
-
-def execute(
-    page: Path,
-    result: str,
-    parameters: Mapping[str, str],
-    *,
-    kernel: KernelKind,
-    sockets: Path,
-    environment: Mapping[str, str],
-    course: Course,
-    must_stop: Callable[[], bool],
-) -> None:
-    """Execute a notebook with parameters into `result`, an output path of papermill's, in a kernel of its own.
-
-    `sockets` is an empty folder for this kernel; `course` is told how it goes. Raises papermill's
-    `PapermillExecutionError`, nbclient's `DeadKernelError`, `RuntimeError` for a kernel that does not start, `StoppedEarly`.
-    """
+def execute(run: PageRun) -> None:
+    """Execute a notebook; see `PageRun` for what it raises."""
     # What `papermill.execute_notebook` does, without reading and checking the same page for each tenant and writing each twice.
-    filled = _filled(page, dict(parameters))
-    with _loop_closed():
+    filled = _filled(run.page, dict(run.parameters))
+    with loop_closed():
         executed = papermill_engines.execute_notebook_with_engine(
             ENGINE,
-            prepare_notebook_metadata(filled, str(page), result, report_mode=False),
+            prepare_notebook_metadata(filled, str(run.page), run.result, report_mode=False),
             kernel_name=KERNEL,
-            output_path=result,
+            output_path=run.result,
             progress_bar=False,
             start_timeout=START_S,
             store_widget_state=False,  # a password typed into a widget would be stored with it
             extra_arguments=["--HistoryManager.enabled=False"],  # IPython would keep the parameters in its history file
-            kernel_manager_class=manager_class(kernel),
-            config=over_ipc(sockets),
-            environment=dict(environment),
-            course=course,
-            must_stop=must_stop,
+            kernel_manager_class=manager_class(),
+            config=over_ipc(run.sockets),
+            environment=dict(run.environment),
+            course=run.course,
+            must_stop=run.must_stop,
         )
-    raise_for_execution_errors(executed, result)
+    raise_for_execution_errors(executed, run.result)
 
 
 def _filled(page: Path, parameters: dict[str, str]) -> nbformat.NotebookNode:
@@ -111,17 +88,6 @@ def _loaded(page: Path) -> nbformat.NotebookNode:
         cell.metadata["papermill"] = {}
         cell.metadata.setdefault("tags", [])
     return loaded
-
-
-@contextmanager
-def _loop_closed() -> Iterator[None]:
-    """Close this thread's event loop in the end: jupyter_core makes one for each thread and closes none."""
-    try:
-        yield
-    finally:
-        loop = ensure_event_loop()
-        if not loop.is_running():
-            loop.close()
 
 
 class _FewerSaves(NotebookExecutionManager):  # type: ignore[misc]
@@ -178,8 +144,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         for index, cell in enumerate(self.nb.cells):
             if cell.cell_type == "code" and self.must_stop():
                 raise StoppedEarly("the run was asked to stop")
-            if step := _STEP.search(cell.source):
-                self.course.comes_to(step[1])
+            if step := step_of(cell.source):
+                self.course.comes_to(step)
             if not self._carry_out(cell, index):
                 break
         self.course.is_over()
@@ -240,7 +206,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         return reply
 
     async def _async_poll_kernel_alive(self) -> None:
-        """Nothing: whoever waits for a message looks after that too."""
+        """Skip the poll: the code that waits for a message also watches the kernel."""
 
 
 class _Engine(NBClientEngine):  # type: ignore[misc]

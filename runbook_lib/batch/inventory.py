@@ -17,17 +17,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-from runbook_lib.batch.tenants_file import anchored, read_tenants
-from runbook_lib.clients.auth0_management import Auth0Management
-from runbook_lib.errors import SettingsError, StepBlocked
-from runbook_lib.http import Deadline
-from runbook_lib.models import Connection, Generation, ScimToken, generation
-from runbook_lib.pacing import Pacer
-from runbook_lib.secret import scrubber
-from runbook_lib.session import Machine, auth0_side
-from runbook_lib.settings import COLUMNS, TO_BE_CHOSEN, TenantSettings, output_name, problems
-from runbook_lib.visible import visible
-from runbook_lib.vocabulary import WAAD
+from runbook_lib.core.display import visible
+from runbook_lib.core.errors import SettingsError, StepBlocked
+from runbook_lib.core.secret import scrubber
+from runbook_lib.http.rate_limits import Pacer
+from runbook_lib.http.time_limit import Deadline
+from runbook_lib.run.machine import Machine
+from runbook_lib.run.sign_ins import auth0_side
+from runbook_lib.services.auth0.management import Auth0Management
+from runbook_lib.services.auth0.models import Connection, ScimToken
+from runbook_lib.services.wire_words import WAAD
+from runbook_lib.settings.model import COLUMNS, TO_BE_CHOSEN, TenantSettings, problems
+from runbook_lib.settings.process import output_name
+from runbook_lib.settings.tenants_file import anchored, read_tenants
+from runbook_lib.tenant.connection_age import ConnectionAge, connection_age
 
 AT_ONCE = 8  # readings side by side; the pace keeps them under the tenant's limit
 _NAME_LIMIT = 120  # of an enterprise application, as TenantSettings has it
@@ -50,7 +53,7 @@ class Found:
 
     name: str
     connection: Connection
-    verdict: Generation
+    verdict: ConnectionAge
     users: int
     has_scim: bool
     tokens: tuple[ScimToken, ...]
@@ -82,10 +85,10 @@ def sign_in_of(given: Mapping[str, str], tenants_file: Path | None) -> TenantSet
             raise SettingsError(f"{names} is not given", "Give it, or name a tenants file that has it", column=", ".join(missing))
         return TenantSettings.from_parameters({**TO_BE_CHOSEN, **anchored(given, Path.cwd())})
     if wrong := [column for column, value in given.items() if value]:
-        raise SettingsError("it is given beside a tenants file, which has it too", "Give one of both", column=", ".join(wrong))
+        raise SettingsError("the tenants file gives it already", "Give one of both", column=", ".join(wrong))
     tenants = [tenant for tenant in read_tenants(tenants_file) if tenant.handed_over != "auth0"]
     if not tenants:
-        raise SettingsError(f"no row of {tenants_file.name} signs in to Auth0", "Ask whom that tenant belongs to for the list")
+        raise SettingsError(f"no row of {tenants_file.name} signs in to Auth0", "Ask the owner of that tenant for the list")
     if len({(tenant.auth0_domain, tenant.cloud) for tenant in tenants}) > 1:
         raise SettingsError(f"{tenants_file.name} names more than one Auth0 tenant", "Keep rows of one of them")
     entra = {(one.entra_client_id, one.entra_client_secret) for one in tenants if one.handed_over != "entra"}
@@ -115,7 +118,7 @@ def take_inventory(settings: TenantSettings) -> tuple[Found, ...]:
             details = list(shown)
     names = _names(connections)
     return tuple(
-        Found(name, connection, generation(connection, users), users, connection.id in with_scim, tokens)
+        Found(name, connection, connection_age(connection, users), users, connection.id in with_scim, tokens)
         for name, connection, (users, tokens) in zip(names, connections, details, strict=True)
     )
 
@@ -170,7 +173,7 @@ def table(found: Sequence[Found]) -> str:
 
 
 def tenants_csv(found: Iterable[Found], settings: TenantSettings) -> str:
-    """Return a tenants file with a row for each connection, SCIM to stay off until somebody turns it on.
+    """Return a tenants file with a row for each connection, SCIM to stay off until a person turns it on.
 
     What cannot be known, or would be refused there, is left empty, and `run` asks for it by row and column. Secrets are the
     references that signed in here.
@@ -194,7 +197,7 @@ def tenants_csv(found: Iterable[Found], settings: TenantSettings) -> str:
 
 
 def left_open(settings: TenantSettings) -> tuple[str, ...]:
-    """Return the columns that somebody has to fill in: no list of connections tells them."""
+    """Return the columns that the operator has to fill in: no list of connections holds their values."""
     return (*(column for column in ("entra_client_id", "entra_client_secret") if _is_open(settings, column)), "test_user")
 
 
@@ -204,13 +207,13 @@ def _is_open(settings: TenantSettings, column: str) -> bool:
 
 
 def _plain(title: str) -> str:
-    """Return a display name without what nobody sees and without what would make it a spreadsheet's formula."""
+    """Return a display name without invisible characters, and without what would make it a spreadsheet's formula."""
     seen = "".join(char for char in unicodedata.normalize("NFC", title) if visible(char) == char)
     return re.sub(r"\s+", " ", seen).lstrip("=+-@＝＋－＠ ").strip()
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a private file that is not there yet. Raises `SettingsError`: a tenants file is somebody's work."""
+    """Write a private file that is not there yet. Raises `SettingsError` when it exists: a tenants file is a person's work."""
     refuse_existing(path)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -11,28 +11,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runbook_lib.batch.grants import Grants
-from runbook_lib.batch.quick_imports import without_grammar
-from runbook_lib.batch.sharing import Held, Sharing
-from runbook_lib.batch.turns import Course
-from runbook_lib.batch.warm_process import KernelKind
-from runbook_lib.errors import JournalFailed, LeaseLost, SettingsError, TenantBusy
-from runbook_lib.lock import TenantLock
-from runbook_lib.report import rebuild_report, tenant_status, write_private
-from runbook_lib.secret import scrubber
-from runbook_lib.settings import (
-    COLUMNS,
-    PACE_VARIABLE,
-    SECRET_COLUMNS,
-    RunMode,
-    TenantSettings,
-    child_environment,
-    lock_folder,
-    resolve,
-)
+from runbook_lib.batch.kernels.forkserver import KernelKind, can_be_warm, is_fast
+from runbook_lib.batch.machines.sharing import Held, Sharing
+from runbook_lib.batch.shared_tokens import Grants
+from runbook_lib.batch.slots import Course, PageRun, StoppedEarly
+from runbook_lib.core.errors import JournalFailed, LeaseLost, SettingsError, TenantBusy
+from runbook_lib.core.places import notebook
+from runbook_lib.core.secret import scrubber
+from runbook_lib.core.without_grammar import without_grammar
+from runbook_lib.engine.journal import LastRun
+from runbook_lib.http.breaker import Breaker
+from runbook_lib.run.lock import TenantLock, locks_of
+from runbook_lib.run.not_begun import tell_not_begun
+from runbook_lib.run.report import rebuild_report, tenant_status, write_private
+from runbook_lib.settings.model import COLUMNS, SECRET_COLUMNS, RunMode, TenantSettings
+from runbook_lib.settings.process import PACE_VARIABLE, RUNNER_VARIABLE, child_environment, lock_folder
+from runbook_lib.settings.references import resolve
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-NOTEBOOK = PROJECT / "notebooks" / "inbound_scim.ipynb"
 DONE = ("done", "unchanged")
 STARTS = 3  # of a kernel that dies before its first cell
 _REFUSED = {"TenantBusy": "busy", "SettingsError": "failed", "JournalFailed": "failed", "LeaseLost": "busy"}
@@ -77,15 +72,22 @@ class Workshop:
         """Make the folder and remove it at the end. `tenants` are all of the run, see `Grants`."""
         usual = tempfile.gettempdir()
         scratch = tempfile.mkdtemp(prefix="scim-", dir=usual if len(usual) < _SOCKET_PATH_LIMIT else "/tmp")  # noqa: S108
+        pace = Path(scratch) / "pace"
         try:
-            (Path(scratch) / "pace").mkdir()
-            yield cls(Path(scratch), kernel, must_stop, sharing, grants=Grants(tenants))
+            pace.mkdir()
+            yield cls(Path(scratch), kernel, must_stop, sharing, grants=Grants(tenants, breaker=Breaker(pace), pace=pace))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def environment_for(self, tenant: TenantSettings) -> dict[str, str]:
-        """Return the whole environment of a tenant's kernel."""
-        return child_environment(**{PACE_VARIABLE: str(self.pace or self.scratch / "pace")}, **self.grants.variables_for(tenant))
+    def environment_for(self, tenant: TenantSettings, mode: RunMode) -> dict[str, str]:
+        """Return the whole environment of a tenant's kernel.
+
+        A token is handed over only to a kernel that is forked: that takes its environment in its memory, while one of a process
+        that is started stands in /proc for all processes of the user. A started kernel signs in itself.
+        """
+        is_forked = is_fast(self.kernel) and can_be_warm()
+        named = {PACE_VARIABLE: str(self.pace or self.scratch / "pace"), RUNNER_VARIABLE: "run"}
+        return child_environment(**named, **(self.grants.variables_for(tenant, mode) if is_forked else {}))
 
 
 def run_tenant(
@@ -110,7 +112,7 @@ def _run(tenant: TenantSettings, mode: RunMode, folder: Path, workshop: Workshop
     outcome = None
     try:
         with workshop.sharing.held(tenant, folder) as held:
-            outcome = finished(tenant.name, mode, folder) or _run_here(tenant, mode, folder, workshop, course, held)
+            outcome = finished(tenant, mode, folder) or _run_here(tenant, mode, folder, workshop, course, held)
     except TenantBusy as busy:
         return TenantOutcome(tenant.name, "busy", str(busy), folder)
     except OSError as broken:
@@ -151,22 +153,37 @@ class _Recorded(Course):
         return why_not
 
 
-def import_what_executes() -> None:
-    """Import what executes pages: half a second that is worth doing while something else is waited for."""
+def import_what_executes(kernel: KernelKind) -> Callable[[PageRun], None]:
+    """Import what executes pages and return it: half a second that is worth doing while something else is waited for."""
     with without_grammar():
-        import runbook_lib.batch.execution  # noqa: F401
+        if is_fast(kernel):
+            from runbook_lib.batch.execution import execute
+        else:
+            from runbook_lib.batch.stock_execution import execute
+    return execute
 
 
-def finished(name: str, mode: RunMode, folder: Path) -> TenantOutcome | None:
-    """Return the outcome of a tenant that this run has finished in this mode, None when something is left to do."""
-    if not (folder / "journal.jsonl").exists():
+def finished(tenant: TenantSettings, mode: RunMode, folder: Path) -> TenantOutcome | None:
+    """Return the outcome of a tenant that this run has finished in this mode, None when something is left to do.
+
+    Finished means with these settings: after a row was corrected, or `turn_on` set to yes, the tenant is run again.
+    """
+    journal = folder / "journal.jsonl"
+    if not journal.exists():
         return None
     try:
-        status, about = tenant_status(folder / "journal.jsonl")
+        status, about = tenant_status(journal)
+        is_same = had_settings(journal, tenant)
     except JournalFailed:  # its run will say so
         return None
     is_finished = status in (*DONE, "pending") if mode is RunMode.PLAN else status in DONE
-    return TenantOutcome(name, status, about, folder) if is_finished else None
+    return TenantOutcome(tenant.name, status, about, folder) if is_finished and is_same else None
+
+
+def had_settings(journal: Path, tenant: TenantSettings) -> bool:
+    """Whether the last run in a journal was given these settings. Raises `JournalFailed`."""
+    last = LastRun.of(journal)
+    return last is not None and last.settings == tenant.digest
 
 
 def _run_here(
@@ -178,31 +195,24 @@ def _run_here(
     held: Held | None = None,
 ) -> TenantOutcome:
     started = time.monotonic()
-    if busy := _held(tenant, folder):
-        return TenantOutcome(tenant.name, "busy", busy, folder)
-    environment = workshop.environment_for(tenant)  # the first asks for a token, and meanwhile another thread may import
-    import_what_executes()
+    if (refused := _not_begun(tenant, mode, folder, workshop)) is not None:
+        return refused
+    environment = workshop.environment_for(tenant, mode)  # the first asks for a token, and meanwhile another thread may import
+    import_what_executes(workshop.kernel)
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
-
-    from runbook_lib.batch.execution import StoppedEarly
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     values = tenant.model_dump(mode="json")
     course = _Recorded(course, folder / "settings.json", json.dumps(values, indent=1))
+    parameters = {**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)}
+    variables = {**environment, **(held.variables if held else {})}
     journal, page = folder / "journal.jsonl", folder / "inbound_scim.ipynb"
     before = _size(journal)
     for start in range(1, STARTS + 1):
         trouble = kind = ""
         try:
-            _execute(
-                {**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)},
-                page,
-                {**environment, **(held.variables if held else {})},
-                workshop,
-                course,
-                held,
-            )
+            _execute(parameters, page, variables, workshop, course, held)
         except PapermillExecutionError as failed:
             kind, trouble = failed.ename, f"{failed.ename}: {failed.evalue}"
         except StoppedEarly as stopped:
@@ -212,16 +222,25 @@ def _run_here(
             if _size(journal) == before and start < STARTS:
                 continue
         break
+    status, about = _how_it_ended(journal, kind, trouble, has_written=_size(journal) > before)
+    return TenantOutcome(tenant.name, status, about, folder, time.monotonic() - started)
+
+
+def _how_it_ended(journal: Path, kind: str, trouble: str, *, has_written: bool) -> tuple[str, str]:
+    """Return the status of a run and what to know about it.
+
+    `kind` is the name of the error that ended the page, `trouble` its words; both are empty when none did. `has_written` tells
+    whether the run has added to the journal.
+    """
     if kind in _REFUSED:  # the journal, if any, is not this run's
         status, about = _REFUSED[kind], trouble
-    elif _size(journal) > before:
+    elif has_written:
         status, about = _ended(journal)
     elif kind == "StoppedEarly":
         status, about = "not-started", f"not started: {trouble}"
     else:
         status, about = "failed", trouble or "nothing happened"
-    about = scrubber.scrub(about if not trouble or trouble in about else f"{about} ({trouble})")
-    return TenantOutcome(tenant.name, status, about, folder, time.monotonic() - started)
+    return status, scrubber.scrub(about if not trouble or trouble in about else f"{about} ({trouble})")
 
 
 def _why_stopped(held: Held | None, why: str) -> tuple[str, str]:
@@ -231,9 +250,23 @@ def _why_stopped(held: Held | None, why: str) -> tuple[str, str]:
     return "StoppedEarly", why
 
 
+def _not_begun(tenant: TenantSettings, mode: RunMode, folder: Path, workshop: Workshop) -> TenantOutcome | None:
+    """Return the outcome of a tenant that need not be begun, None for one that may. An outage leaves a report all the same."""
+    if busy := _held(tenant, folder):
+        return TenantOutcome(tenant.name, "busy", busy, folder)
+    if outage := workshop.grants.outage(tenant):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            tell_not_begun(tenant, mode, folder, outage)
+        except JournalFailed as failed:
+            return TenantOutcome(tenant.name, "failed", str(failed), folder)
+        return TenantOutcome(tenant.name, "failed", scrubber.scrub(f"not begun: {outage}"), folder)
+    return None
+
+
 def _held(tenant: TenantSettings, folder: Path) -> str:
     """Return why a tenant cannot be begun, empty when it can: a kernel would only be started to be refused."""
-    lock = TenantLock(lock_folder(), tenant.auth0_domain, tenant.auth0_connection, str(folder))
+    lock = TenantLock(locks_of(lock_folder(), tenant.cloud), tenant.auth0_domain, tenant.auth0_connection, str(folder))
     try:
         lock.take()
     except TenantBusy as busy:
@@ -258,21 +291,15 @@ def _execute(
     course: Course,
     held: Held | None,
 ) -> None:
-    from runbook_lib.batch.execution import execute
-    from runbook_lib.batch.pages import private
+    from runbook_lib.batch.private_output import private
 
+    def must_stop() -> bool:
+        return workshop.must_stop() or (held is not None and held.is_lost())
+
+    execute = import_what_executes(workshop.kernel)
     sockets = Path(tempfile.mkdtemp(dir=workshop.scratch))
     try:
-        execute(
-            NOTEBOOK,
-            private(page),
-            parameters,
-            kernel=workshop.kernel,
-            sockets=sockets,
-            environment=environment,
-            course=course,
-            must_stop=lambda: workshop.must_stop() or (held is not None and held.is_lost()),
-        )
+        execute(PageRun(notebook(), private(page), parameters, sockets, environment, course, must_stop))
     finally:
         shutil.rmtree(sockets, ignore_errors=True)
 

@@ -1,9 +1,12 @@
-"""What a person sees while tenants run: a line for each of them and one for all on a terminal, plain lines elsewhere."""
+"""What a person sees while tenants run: one line for all on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -12,28 +15,28 @@ from tqdm import tqdm
 
 from runbook_lib.batch.one_tenant import TenantOutcome
 from runbook_lib.batch.runner import Watcher
-from runbook_lib.steps import STEPS
-from runbook_lib.visible import visible
+from runbook_lib.core.display import cut, visible
+from runbook_lib.engine.status import Outcome, counted
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
+from runbook_lib.procedures.procedure import Procedure
 
-LINES = 20  # of tenants at work at most; those beyond are seen in the line for all
-_POSITIONS = {step.number: position for position, step in enumerate(STEPS, start=1)}
-_TITLES = {step.number: step.title for step in STEPS}
+FEW = 10  # tenants whose ends are told one by one where there is no terminal; the steps of one alone
+_ABOUT = 120  # characters of what is said of a tenant meanwhile; the end says all of it
+QUIET_S = 30.0  # without a line
+EVERY_S = 5.0  # at most a line so often, while many tenants end
+_GOOD = ("done", "unchanged", "pending", "handover")
+_BAR = "{percentage:3.0f}%|{bar:20}| {elapsed} {desc}"
+_REQUEST = re.compile(r" \(request [^()]*\)")  # the same refusal has another one for each tenant
 
 
 @contextmanager
-def shown(total: int) -> Iterator[Watcher]:
+def shown(total: int, procedure: Procedure = OLDER_AZURE_AD) -> Iterator[Watcher]:
     """Give a watcher of `total` tenants that fits standard error."""
-    watcher = _Bars(total) if sys.stderr.isatty() else _Lines(total, sys.stderr)
+    watcher = _Line(total, procedure) if sys.stderr.isatty() else _Lines(total, sys.stderr, procedure)
     try:
         yield watcher
     finally:
         watcher.close()
-
-
-@contextmanager
-def on_page(total: int) -> Iterator[Watcher]:
-    """Give a watcher of `total` tenants for a person at a notebook, where standard error looks like an error."""
-    yield _Lines(total, sys.stdout)
 
 
 @contextmanager
@@ -59,88 +62,133 @@ class _Nothing:
         """Say nothing."""
 
 
-class _Lines(_Nothing):
-    """One line when a tenant ends, as a log wants it."""
+class _Troubles:
+    """Says each kind of trouble once: fifty tenants that Auth0 refuses alike are one line, and stand together at the end."""
 
-    def __init__(self, total: int, stream: TextIO) -> None:
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()
+
+    def line(self, outcome: TenantOutcome) -> str:
+        """Return the line for a tenant that needs a person, empty when it needs none or the same was said before."""
+        kind = outcome.status, _REQUEST.sub("", outcome.about)
+        if outcome.status in _GOOD or kind in self._said:
+            return ""
+        self._said.add(kind)
+        return f"{outcome.name}: {Outcome(outcome.status).word}: {cut(outcome.about, _ABOUT)}"
+
+
+class _Lines(_Nothing):
+    """What a log wants: a line a tenant for few, one now and then for many; for one alone a line a step."""
+
+    def __init__(self, total: int, stream: TextIO, procedure: Procedure) -> None:
+        self._procedure = procedure
         self._total = total
         self._stream = stream
         self._count = 0
         self._tenths: dict[tuple[str, int], int] = {}
+        self._at: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._troubles = _Troubles()
+        self._said_at = time.monotonic()
         self._lock = threading.Lock()
 
-    def ends(self, outcome: TenantOutcome) -> None:
-        """Write how a tenant ended."""
+    def step(self, name: str, number: str) -> None:
+        """Write where a tenant is, or where all are when nothing was written for a while: a silent log tells nothing."""
         with self._lock:
+            self._at[name] = number
+            if self._total == 1:
+                self.says(f"{name}: {number} {self._procedure.row(number).title}")
+            elif time.monotonic() - self._said_at >= QUIET_S:
+                first = min(self._at, key=lambda one: self._procedure.numbers.index(self._at[one]))
+                self.says(f"{self._place()} {len(self._at)} at work, {first} at {self._at[first]}")
+
+    def ends(self, outcome: TenantOutcome) -> None:
+        """Write how a tenant ended; of many only how far all are, and each kind of trouble once."""
+        with self._lock:
+            self._at.pop(outcome.name, None)
             self._count += 1
-            self.says(f"[{self._count}/{self._total}] {outcome.name}: {outcome.status}: {outcome.about}")
+            self._counts[outcome.status] += 1
+            trouble = self._troubles.line(outcome)
+            if self._total <= FEW:
+                self.says(f"{self._place()} {outcome.name}: {Outcome(outcome.status).word}: {cut(outcome.about, _ABOUT)}")
+            elif trouble:
+                self.says(f"{self._place()} {trouble}")
+            elif self._count == self._total or time.monotonic() - self._said_at >= EVERY_S:
+                self.says(f"{self._place()} {counted(self._counts)}")
 
     def part(self, name: str, done: int, of: int) -> None:
-        """Write a line at each tenth of a step of many writes."""
+        """Write a line at each tenth of a step of many writes, of one tenant alone."""
         with self._lock:
-            if done * 10 // of > self._tenths.get((name, of), 0):
+            if self._total == 1 and done * 10 // of > self._tenths.get((name, of), 0):
                 self._tenths[name, of] = done * 10 // of
                 self.says(f"{name}: {done} of {of} requests of this step")
 
     def says(self, text: str) -> None:
         """Write one line."""
+        self._said_at = time.monotonic()
         self._stream.write(visible(text) + "\n")
         self._stream.flush()
 
     def close(self) -> None:
         """Nothing is left to do."""
 
+    def _place(self) -> str:
+        return f"[{self._count}/{self._total}]"
 
-class _Bars:
-    """One bar a tenant at work, its steps, and one for all, with how many ended how."""
 
-    def __init__(self, total: int) -> None:
-        self._lock = threading.Lock()
-        self._all: Any = tqdm(total=total, unit="tenant", position=0, dynamic_ncols=True, desc="all tenants")
-        self._bars: dict[str, Any] = {}
-        self._free = list(range(LINES, 0, -1))
-        self._counts: dict[str, int] = {}
+class _Line(_Nothing):
+    """One line on a terminal that is written over: how far all tenants are, by steps, and what the last of them is at."""
+
+    def __init__(self, total: int, procedure: Procedure) -> None:
+        self._procedure = procedure
+        self._lock = threading.RLock()  # a signal's handler says something while this thread may be writing
+        self._total = total
+        self._bar: Any = tqdm(total=total * len(self._procedure), dynamic_ncols=True, leave=False, bar_format=_BAR)
+        self._at: dict[str, int] = {}
+        self._count = 0
+        self._counts: Counter[str] = Counter()
+        self._troubles = _Troubles()
 
     def begins(self, name: str) -> None:
-        """Open a line for the tenant when there is room."""
+        """Count a tenant as at work."""
         with self._lock:
-            if self._free:
-                self._bars[name] = tqdm(
-                    total=len(STEPS), position=self._free.pop(), leave=False, dynamic_ncols=True, desc=name[:24], unit="step"
-                )
+            self._at[name] = 0
 
     def step(self, name: str, number: str) -> None:
-        """Move the tenant's line to a step."""
+        """Move the line by a step."""
         with self._lock:
-            if bar := self._bars.get(name):
-                bar.n = _POSITIONS[number] - 1
-                bar.set_postfix_str(f"{number} {_TITLES[number]}"[:60])
+            done = self._procedure.numbers.index(number)
+            self._bar.n += done - self._at.get(name, 0)
+            self._at[name] = done
+            self._tell(f"{number} {self._procedure.row(number).title}" if self._total == 1 else f"{name} at {number}")
 
     def part(self, name: str, done: int, of: int) -> None:
         """Show how far a step of many writes is."""
         with self._lock:
-            if bar := self._bars.get(name):
-                bar.set_postfix_str(f"{done} of {of} requests")
+            self._tell(f"{name}: {done} of {of} requests")
 
     def ends(self, outcome: TenantOutcome) -> None:
-        """Close the tenant's line, move the line for all, and keep the end of a tenant that needs somebody."""
+        """Move the line to the tenant's end, and keep the first of each kind of trouble above it."""
         with self._lock:
-            if bar := self._bars.pop(outcome.name, None):
-                self._free.append(-bar.pos)
-                bar.close()
-            self._counts[outcome.status] = self._counts.get(outcome.status, 0) + 1
-            self._all.set_postfix(self._counts, refresh=False)
-            self._all.update()
-        if outcome.status not in ("done", "unchanged", "pending", "handover"):
-            self.says(f"{outcome.name}: {outcome.status}: {outcome.about}")
+            self._bar.n += len(self._procedure) - self._at.pop(outcome.name, 0)
+            self._count += 1
+            self._counts[outcome.status] += 1
+            self._tell("")
+            if self._total > 1 and (trouble := self._troubles.line(outcome)):
+                self.says(trouble)
 
     def says(self, text: str) -> None:
-        """Write one line above the bars."""
+        """Write one line above."""
         with self._lock:
             tqdm.write(visible(text), file=sys.stderr)
 
     def close(self) -> None:
-        """Close all lines."""
-        for bar in self._bars.values():
-            bar.close()
-        self._all.close()
+        """Take the line away: what came of it is the command's to say."""
+        self._bar.close()
+
+    def _tell(self, last: str) -> None:
+        ended = f"{self._count} of {self._total} tenants" + (f" ({counted(self._counts)})" if self._count else "")
+        at_work = f", {len(self._at)} at work" if len(self._at) > 1 else ""
+        words = last if self._total == 1 else f"{ended}{at_work}{f', {last}' if last else ''}"
+        self._bar.set_description_str(visible(words), refresh=False)
+        self._bar.refresh()

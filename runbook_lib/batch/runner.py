@@ -14,23 +14,31 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from runbook_lib.batch.grants import Grants
-from runbook_lib.batch.one_tenant import PROJECT, TenantOutcome, Workshop, import_what_executes, run_tenant
-from runbook_lib.batch.parts import parts_told
-from runbook_lib.batch.sharing import Sharing
-from runbook_lib.batch.turns import Course, Turn, Turns
-from runbook_lib.batch.warm_process import KernelKind, get_warm
-from runbook_lib.errors import NO_ROOM, JournalFailed, SettingsError
-from runbook_lib.lease import TERMS, Terms
-from runbook_lib.report import exit_code, rows_of, tenant_status, write_private
-from runbook_lib.secret import scrubber
-from runbook_lib.settings import RunMode, TenantSettings, output_name
+from runbook_lib.batch.kernels.forkserver import KernelKind, get_warm
+from runbook_lib.batch.machines.lease import TERMS, Terms
+from runbook_lib.batch.machines.sharing import Sharing
+from runbook_lib.batch.one_tenant import TenantOutcome, Workshop, import_what_executes, run_tenant
+from runbook_lib.batch.open_files import jobs_within, raised_limit
+from runbook_lib.batch.shared_tokens import Grants
+from runbook_lib.batch.slots import Course, Turn, Turns
+from runbook_lib.batch.step_progress import parts_told
+from runbook_lib.core.errors import NO_ROOM, JournalFailed, SettingsError
+from runbook_lib.core.json_text import parsed
+from runbook_lib.core.places import outputs_folder
+from runbook_lib.core.secret import scrubber
+from runbook_lib.engine.status import exit_code
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
+from runbook_lib.procedures.procedure import Procedure
+from runbook_lib.run.report import rows_of, tenant_status, write_private
+from runbook_lib.settings.model import RunMode, TenantSettings
+from runbook_lib.settings.process import output_name
+from runbook_lib.tenant.things import Thing
 
 _log = logging.getLogger(__name__)
 
@@ -49,10 +57,11 @@ class Options:
     max_failures: int | None = None
     executor: str = ""
     terms: Terms = TERMS
+    procedure: Procedure = OLDER_AZURE_AD
 
 
 class Watcher(Protocol):
-    """Is told what happens, from several threads."""
+    """Receives the events of a run, from several threads."""
 
     def begins(self, name: str) -> None:
         """A tenant is begun."""
@@ -77,17 +86,18 @@ class Stop:
         self.signal = 0
         self.reason = ""
 
+    def press(self) -> None:
+        """Stop because a person pressed a button: as the first Ctrl-C does."""
+        self.signal, self.reason = signal.SIGINT, "you pressed Stop"
+
     def is_urgent(self) -> bool:
         """Whether tenants in hand stop after their step too."""
         return self.signal != 0
 
 
-OUTPUTS = PROJECT / "outputs"
-
-
 def new_run_folder(out: Path | None) -> Path:
     """Return a new folder `<run id>` below `out`, readable by its owner only."""
-    folder = (out or OUTPUTS) / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    folder = (out or outputs_folder()) / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     try:
         folder.mkdir(mode=0o700, parents=True)
     except OSError as refused:
@@ -96,36 +106,53 @@ def new_run_folder(out: Path | None) -> Path:
 
 
 def run_tenants(
-    tenants: Sequence[TenantSettings], options: Options, folder: Path, watcher: Watcher, sharing: Sharing | None = None
+    tenants: Sequence[TenantSettings],
+    options: Options,
+    folder: Path,
+    watcher: Watcher,
+    sharing: Sharing | None = None,
+    stop: Stop | None = None,
 ) -> tuple[tuple[TenantOutcome, ...], int]:
     """Run every tenant; one that fails never touches another. Returns the outcomes, in order, and the exit code.
 
     Ctrl-C or SIGTERM lets the steps in hand end; what was not begun is in the outcomes as not-started. A second one ends all
-    at once, which the journals survive.
+    at once, which the journals survive. `stop` is one that a person may press elsewhere.
     """
     outcomes: dict[str, TenantOutcome] = {}
-    stop = Stop()
+    stop = stop or Stop()
+    options = _within_open_files(options, watcher)
     with (
         Workshop.opened(options.kernel, stop.is_urgent, sharing, tenants) as workshop,
-        _stopped_by_signals(stop, watcher, workshop.scratch),
+        _stopped_by_signals(stop, watcher, workshop.scratch, "" if sharing else f" --resume {folder} goes on later."),
         _carrying(options, folder, workshop, stop) as carry,
     ):
         waves = [tenants[: options.canary], tenants[options.canary :]] if options.canary else [tenants]
         for number, wave in enumerate(waves):
-            # Where tasks share a run nobody waits with a lease that another task may be asking for.
+            # Where tasks share a run, no task holds a lease while it waits: another task may be asking for it.
             ahead = 0 if sharing else (options.jobs + 1) // 2
             turns = Turns(options.jobs, lambda: stop.reason)
             with ThreadPoolExecutor(options.jobs + ahead, thread_name_prefix="tenant") as pool:
                 run = _Wave(options, folder, carry, watcher, stop, turns, deque(wave), workshop.grants, outcomes)
                 futures = [pool.submit(run.next) for _ in wave]
                 if not options.executor:
-                    import_what_executes()  # while the first of them waits for a token
+                    import_what_executes(options.kernel)  # while the first of them waits for a token
                 for future in futures:
                     future.result()
-            if number == 0 and options.canary and (gate := _gate_failure(outcomes.values(), sharing)):
-                stop.reason = stop.reason or f"the start gate (4.3) refused {gate} of the first wave"
+            start = options.procedure.number_of(Thing.START)
+            if number == 0 and options.canary and (gate := _gate_failure(outcomes.values(), sharing, start)):
+                stop.reason = stop.reason or f"the start gate ({start}) refused {gate} of the first wave"
     ordered = tuple(outcomes[tenant.name] for tenant in tenants)
     return ordered, 128 + stop.signal if stop.signal else exit_code(outcome.status for outcome in ordered)
+
+
+def _within_open_files(options: Options, watcher: Watcher) -> Options:
+    """Return the options with as many tenants at a time as this process may hold files open for; tell where they are fewer."""
+    limit = raised_limit()
+    jobs = jobs_within(options.jobs, limit)
+    if jobs >= options.jobs:
+        return options
+    watcher.says(f"{jobs} tenants at a time instead of {options.jobs}: this process may have {limit} files open (ulimit -n).")
+    return replace(options, jobs=jobs)
 
 
 Carry = Callable[[TenantSettings, Path, Course], TenantOutcome]
@@ -135,7 +162,7 @@ Carry = Callable[[TenantSettings, Path, Course], TenantOutcome]
 def _carrying(options: Options, folder: Path, workshop: Workshop, stop: Stop) -> Iterator[Carry]:
     """Give what carries one tenant out: here, or on a cluster."""
     if options.executor:
-        from runbook_lib.batch.cluster import on_cluster
+        from runbook_lib.batch.machines.cluster import on_cluster
 
         with on_cluster(options, folder, workshop, stop.is_urgent) as carry:
             yield carry
@@ -163,8 +190,12 @@ class _Watched(Course):
             self.has_begun = True
             self.watcher.begins(self.name)
             tell = functools.partial(self.watcher.part, self.name)
-            self.watching.enter_context(parts_told(self.journal, tell))
+            self.watching.enter_context(parts_told(self.journal, tell, self._waits))
         return why_not
+
+    def _waits(self, step: str) -> None:
+        words = "waits, because what was written counts at the service only after some minutes"
+        self.watcher.says(f"{self.name}: step {step} {words}")
 
     def comes_to(self, step: str) -> None:
         """Tell the step."""
@@ -226,7 +257,7 @@ class _Wave:
             return TenantOutcome(tenant.name, "failed", about, place)
 
 
-def _gate_failure(outcomes: Iterable[TenantOutcome], sharing: Sharing | None) -> str:
+def _gate_failure(outcomes: Iterable[TenantOutcome], sharing: Sharing | None, start: str) -> str:
     """Return the name of a tenant that the start gate refused, empty when there is none."""
     for outcome in outcomes:
         if outcome.status != "blocked":
@@ -234,20 +265,20 @@ def _gate_failure(outcomes: Iterable[TenantOutcome], sharing: Sharing | None) ->
         if sharing and sharing.mirror:  # where a worker of another machine carried it out, its journal is not here yet
             sharing.mirror.fetch_journals(outcome.folder.name)
         rows = rows_of(outcome.folder / "journal.jsonl")
-        if any(row["step"] == "4.3" and row["status"] == "BLOCKED" for row in rows):
+        if any(row["step"] == start and row["status"] == "BLOCKED" for row in rows):
             return outcome.name
     return ""
 
 
 @contextmanager
-def _stopped_by_signals(stop: Stop, watcher: Watcher, scratch: Path) -> Iterator[None]:
+def _stopped_by_signals(stop: Stop, watcher: Watcher, scratch: Path, go_on: str) -> Iterator[None]:
     def asked(number: int, _frame: FrameType | None) -> None:
         if stop.signal:
             shutil.rmtree(scratch, ignore_errors=True)
             os._exit(128 + number)  # the kernels end with this process, wherever they are
         stop.signal = number
         stop.reason = f"the run was {'interrupted' if number == signal.SIGINT else 'terminated'}"
-        watcher.says("Stopping: the steps in hand are finished first. Once more stops at once.")
+        watcher.says(f"Stopping: the steps in hand are finished first. Once more stops at once.{go_on}")
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -277,7 +308,7 @@ def begin(folder: Path, tenants_file: Path, names: Sequence[str], mode: RunMode)
 def begun(folder: Path) -> dict[str, Any]:
     """Return what `begin` wrote. Raises `SettingsError` when the folder is of no run."""
     try:
-        about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        about = parsed((folder / "run.json").read_text(encoding="utf-8"))
         return {"tenants_file": Path(about["tenants_file"]), "mode": RunMode(about["mode"]), "tenants": list(about["tenants"])}
     except (OSError, ValueError, KeyError, TypeError):
         raise SettingsError(f"{folder} is not the folder of a run", "Name a folder that holds a run.json") from None

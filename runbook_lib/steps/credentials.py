@@ -1,22 +1,24 @@
-"""What steps 2.2, 3.5, 3.6 and the start gate share: the wanted tenant URL, deletion guard, and which token Entra holds."""
+"""What token, saved credentials and start gate share: the wanted tenant URL, deletion guard, and which token Entra holds."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlsplit
 
-from runbook_lib.change import Diff, differences
-from runbook_lib.facts import Memory
-from runbook_lib.journal import Doubt
-from runbook_lib.models import SavedCredentials, ScimToken, SynchronizationJob
-from runbook_lib.settings import TenantSettings
-from runbook_lib.vocabulary import AAD_OPT_SCIM, SCIM_TOKEN_SCOPES
+from runbook_lib.engine.recovery import Doubt
+from runbook_lib.engine.values import Diff, differences
+from runbook_lib.services.auth0.models import ScimToken
+from runbook_lib.services.entra.models import SavedCredentials, SynchronizationJob
+from runbook_lib.services.wire_words import AAD_OPT_SCIM, SCIM_GROUP_SCOPES, SCIM_TOKEN_SCOPES
+from runbook_lib.settings.model import TenantSettings
+from runbook_lib.tenant.things import Thing
+from runbook_lib.tenant.token_memory import Memory
 
 ON = "entra credentials"
 
 
 def tenant_url(endpoint_url: str) -> str:
-    """Return the SCIM endpoint URL with the flag of step 3.5, once. Applying it twice changes nothing."""
+    """Return the SCIM endpoint URL with its flag, once. Applying it twice changes nothing."""
     query = urlsplit(endpoint_url).query
     if AAD_OPT_SCIM in query.split("&"):
         return endpoint_url
@@ -59,62 +61,84 @@ def same_endpoint(saved_url: str, endpoint_url: str) -> bool:
     return saved_url.partition("?")[0].rstrip("/").lower() == endpoint_url.partition("?")[0].rstrip("/").lower()
 
 
-def is_exact(token: ScimToken) -> bool:
-    """Whether a token has exactly the three scopes of step 2.3."""
-    return token.scopes == frozenset(SCIM_TOKEN_SCOPES)
+def is_exact(token: ScimToken, scopes: tuple[str, ...] = SCIM_TOKEN_SCOPES) -> bool:
+    """Whether a token has exactly the wanted scopes, which are three where no others are given."""
+    return token.scopes == frozenset(scopes)
 
 
 def entra_holds_a_token(
-    tokens: tuple[ScimToken, ...], saved: SavedCredentials, job: SynchronizationJob | None, memory: Memory, endpoint_url: str
+    tokens: tuple[ScimToken, ...],
+    saved: SavedCredentials,
+    job: SynchronizationJob | None,
+    memory: Memory,
+    endpoint_url: str,
+    scopes: tuple[str, ...] = SCIM_TOKEN_SCOPES,
 ) -> bool:
     """Whether reading alone shows that the saved token works: one is saved for this endpoint and a fitting one was used.
 
-    Entra never tells which token it holds. A job in quarantine, a token this session has made since, or an earlier save of
-    which nobody knows whether it was done, speaks against it.
+    Entra never tells which token it holds. A test of what is saved that failed, a job in quarantine, a token this session has
+    made since, or an earlier save with an unknown outcome, speaks against it.
     """
-    if memory.has_new_token or memory.doubted("3.6"):
+    if memory.has_new_token or memory.doubted(Thing.CREDENTIALS) or saved.works is False:
         return False
     if not saved.holds_token or job is None or job.is_quarantined:
         return False
     return same_address(saved.tenant_url, tenant_url(endpoint_url)) and any(
-        is_exact(token) and token.last_used_at for token in tokens
+        is_exact(token, scopes) and token.last_used_at and token.token_id not in memory.expired_ids for token in tokens
     )
 
 
-def orphans(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedCredentials) -> tuple[ScimToken, ...]:
-    """Return the tokens that this tool made and that serve nobody: their text is lost, or another has taken their place.
+def are_unlisted(
+    saved: SavedCredentials, tokens: tuple[ScimToken, ...] | None, memory: Memory, endpoint_url: str, settings: TenantSettings
+) -> bool:
+    """Whether Entra took credentials from an earlier run minutes ago and still lists what it listed before.
 
-    Never the one in this session's memory, nor one that Entra may be using. Of the tokens it was given, that is the one used
-    last, for saving a token ends with a test of what is saved; while nobody knows whether it took the latest, the earlier ones.
+    That run's token must still exist; otherwise the saved credentials do not work. Source: terraform-provider-azuread.
     """
-    ours = memory.own_token_ids | {token.token_id for token in of_lost_answers(tokens, memory)}
+    if memory.listed_before is None or dict(saved.values) != dict(memory.listed_before):
+        return False
+    is_there = any(token.token_id == memory.saved_token_id and token.token_id not in memory.expired_ids for token in tokens or ())
+    return is_there and (not saved.holds_token or bool(credential_differences(saved, endpoint_url, settings)))
+
+
+UNLISTED = "Entra took the credentials from a run some minutes ago and does not list them yet."
+
+
+def orphans(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedCredentials) -> tuple[ScimToken, ...]:
+    """Return this tool's useless tokens: their text is lost, or another token has replaced them.
+
+    Made by this tool means that it read the answer; a token that may be of a lost answer is named and left (`may_be_ours`).
+    Never the one in this session's memory, nor one that Entra may be using. Of the tokens it was given, that is the one used
+    last, for saving a token ends with a test of what is saved; while the latest save has an unknown outcome, the earlier ones.
+    """
+    ours = memory.own_token_ids
     if memory.scim_token is not None:
         ours -= {memory.scim_token_id}
-    given = [token for token in tokens if token.token_id in memory.given_token_ids] if saved.holds_token else []
-    if memory.doubted("3.6"):
+    alive = [token for token in tokens if token.token_id not in memory.expired_ids]
+    given = [token for token in alive if token.token_id in memory.given_token_ids] if saved.holds_token else []
+    if memory.doubted(Thing.CREDENTIALS):
         serving = [token for token in given if token.token_id != memory.given_token_ids[-1]]
     else:
         serving = sorted(given, key=lambda token: token.last_used_at or "")[-1:]
     return tuple(token for token in tokens if token.token_id in ours and token not in serving)
 
 
-def of_lost_answers(tokens: tuple[ScimToken, ...], memory: Memory) -> list[ScimToken]:
-    """Return the tokens that this tool made though nobody read the answer."""
-    return [token for doubt in memory.doubted("2.2") for token in _of_lost_answer(tokens, doubt)]
+def may_be_ours(tokens: tuple[ScimToken, ...], memory: Memory) -> tuple[ScimToken, ...]:
+    """Return the tokens that this tool may have made by requests whose responses were lost."""
+    known = memory.own_token_ids
+    return tuple(token for token in may_be_of(tokens, memory.doubted(Thing.TOKEN)) if token.token_id not in known)
 
 
-def _of_lost_answer(tokens: tuple[ScimToken, ...], doubt: Doubt) -> tuple[ScimToken, ...]:
-    """Return the token that a request made whose answer was lost, when it can be no other.
+def may_be_of(tokens: tuple[ScimToken, ...], doubts: tuple[Doubt, ...]) -> tuple[ScimToken, ...]:
+    """Return the tokens that fit such a request: with our scopes, never used, not there before, and made in its minutes.
 
-    It was not there before, is the only such one, has our scopes, was never used, and was made in the minutes of the request
-    by the service's own clock. Somebody else's new token fits by no more than chance.
+    The tool names them and never deletes them: the request may have been lost while a person made a token by hand.
     """
-    fitting = [
-        token
-        for token in tokens
-        if token.token_id not in doubt.before
-        and is_exact(token)
-        and token.last_used_at is None
-        and doubt.may_have_made(token.created_at)
-    ]
-    return tuple(fitting) if len(fitting) == 1 and doubt.request.startswith("POST") else ()
+    posts = [doubt for doubt in doubts if doubt.request.startswith("POST")]
+    return tuple(token for token in tokens if any(_fits(token, doubt) for doubt in posts))
+
+
+def _fits(token: ScimToken, doubt: Doubt) -> bool:
+    is_new = token.token_id not in doubt.before and token.last_used_at is None
+    is_of_a_kind = any(is_exact(token, scopes) for scopes in (SCIM_TOKEN_SCOPES, (*SCIM_TOKEN_SCOPES, *SCIM_GROUP_SCOPES)))
+    return is_new and is_of_a_kind and doubt.may_have_made(token.created_at)

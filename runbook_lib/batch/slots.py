@@ -1,0 +1,117 @@
+"""Whose turn it is: so many tenants are at work, and the next ones have their kernels ready.
+
+A kernel takes a tenth of a second of a processor to start. Started when a tenant ends, all of a wave start at once and none of
+their requests is on its way meanwhile; started while others wait for answers, it costs no time.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+NEXT_STARTS_AT = (1, 5)  # from this step of a tenant on, the next one's kernel may start
+
+
+_STEP = re.compile(r'session\.do\("([0-9.]+)"\)')
+
+
+def step_of(source: str) -> str:
+    """Return the number of the step that a cell carries out, empty when it carries out none."""
+    found = _STEP.search(source)
+    return found[1] if found else ""
+
+
+class StoppedEarly(Exception):
+    """The run must not go on with this tenant, and stopped before the next cell. Its text says why."""
+
+
+class Course:
+    """What a tenant's run asks and tells on its way. This one knows nothing and wants nothing."""
+
+    def begin(self) -> str:
+        """Everything is ready and nothing was done; may wait. Returns why nothing may be done, empty when it may."""
+        return ""
+
+    def comes_to(self, step: str) -> None:
+        """A step is begun."""
+
+    def is_over(self) -> None:
+        """Nothing more will be asked of the services."""
+
+
+START_S = 60.0  # what a kernel may take to answer
+
+
+@dataclass(frozen=True)
+class PageRun:
+    """One notebook to execute with parameters into `result`, an output path of papermill's, in a kernel of its own.
+
+    `sockets` is an empty folder for this kernel; `course` hears how it goes. Executing it raises papermill's
+    `PapermillExecutionError`, nbclient's `DeadKernelError`, `RuntimeError` for a kernel that does not start, `StoppedEarly`.
+    """
+
+    page: Path
+    result: str
+    parameters: Mapping[str, str]
+    sockets: Path
+    environment: Mapping[str, str]
+    course: Course
+    must_stop: Callable[[], bool]
+
+
+class Turns:
+    """The turns of a run with `jobs` tenants at work at most; as many more may have a kernel as there are threads for.
+
+    `why_not` says why no further one may begin, empty when it may.
+    """
+
+    def __init__(self, jobs: int, why_not: Callable[[], str]) -> None:
+        self._starts, self._at_work = threading.Semaphore(jobs), threading.Semaphore(jobs)
+        self._why_not = why_not
+
+    @contextmanager
+    def taken(self) -> Iterator[Turn]:
+        """Wait until a tenant's kernel may be started, and give the tenant's turn."""
+        turn = Turn(self._starts, self._at_work, self._why_not)
+        self._starts.acquire()
+        try:
+            yield turn
+        finally:
+            turn.end()
+
+
+class Turn(Course):
+    """One tenant's turn, used by the thread that carries it out."""
+
+    def __init__(self, starts: threading.Semaphore, at_work: threading.Semaphore, why_not: Callable[[], str]) -> None:
+        self._starts, self._at_work, self._why_not = starts, at_work, why_not
+        self._is_at_work = self._has_let_start = False
+
+    def begin(self) -> str:
+        """Wait until fewer tenants are at work."""
+        if not self._is_at_work:
+            self._at_work.acquire()
+            self._is_at_work = True
+        return self._why_not()
+
+    def comes_to(self, step: str) -> None:
+        """Let the next tenant's kernel start when this one is far enough."""
+        if not self._has_let_start and tuple(map(int, step.split("."))) >= NEXT_STARTS_AT:
+            self._has_let_start = True
+            self._starts.release()
+
+    def is_over(self) -> None:
+        """Let another tenant be worked on, while this one's kernel ends and its page is written."""
+        if self._is_at_work:
+            self._is_at_work = False
+            self._at_work.release()
+
+    def end(self) -> None:
+        """Release both slots."""
+        self.is_over()
+        if not self._has_let_start:
+            self._starts.release()

@@ -1,0 +1,223 @@
+"""Apply and plan again until nothing is left. An outcome in doubt is settled by reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain, islice, repeat
+
+from runbook_lib.core.errors import StepBlocked, StepWaits, VerificationFailed
+from runbook_lib.engine.planner import Planner
+from runbook_lib.engine.readings import FRESH_S, JUST_READ_S, RIGHT_BEFORE_S, Fact
+from runbook_lib.engine.result import Plan, StepResult, after_writing
+from runbook_lib.engine.step import Body, Step
+from runbook_lib.engine.tenant import Tenant
+from runbook_lib.engine.values import Change, Diff, Guard
+from runbook_lib.engine.writer import Writer
+from runbook_lib.http.retry import Pace
+
+LOOKS = 5  # so many times in a row must a new object be missing before it counts as not made (terraform-provider-azuread)
+SENDINGS = 3  # of one step's writes whose outcome is in doubt; then it is left to the next run
+QUIET_LOOKS = 3  # with the pauses before them they take some seconds, as after any write; only a longer wait is told
+LISTED_S = 300.0  # saved settings are listed within five minutes (terraform-provider-azuread waits as long)
+ROUNDS = 40  # of apply and plan again: 40 batches of 20 assignments a round are enough for a large tenant
+
+
+class Convergence:
+    """Carries out the changes of a step and proves them by planning again."""
+
+    def __init__(
+        self,
+        tenant: Tenant,
+        *,
+        planner: Planner,
+        writer: Writer,
+        pace: Pace,
+        sleep: Callable[[float], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._tenant = tenant
+        self._planner = planner
+        self._writer = writer
+        self._pace = pace
+        self._sleep = sleep
+        self._now = now
+        self._shown: frozenset[str] = frozenset()  # names of the readings that the answers to the latest writes held
+
+    def converged(self, step: Step) -> StepResult:
+        """Apply a step's changes until none is left. Raises the services' errors, `VerificationFailed`, `JournalFailed`."""
+        try:
+            return self._converged(step)
+        finally:
+            self._writer.give_turns_back()
+
+    def _converged(self, step: Step) -> StepResult:
+        self._writer.evidence, self._writer.waited = (), ()
+        plan = self._fresh_plan(step)
+        made: dict[Diff, None] = {}  # in order; thousands of them, as assignments are, are looked up and not gone through
+        first, accepted, sendings = plan, self._planner.accepted(plan), 0
+        for _ in range(ROUNDS):
+            if held := self._planner.held(step, plan):  # a fresh reading may show what the survey did not
+                return held
+            if not plan.changes:
+                break
+            is_known = self._all_carried_out(step, plan)
+            made |= dict.fromkeys(plan.diffs)
+            sendings += not is_known
+            if sendings >= SENDINGS:
+                raise VerificationFailed(step.title, ("no answer tells whether it was done",))
+            plan = self._settled(step, plan, is_known=is_known)
+        else:
+            raise VerificationFailed(step.title, tuple(diff.field for diff in plan.diffs))
+        if plan.handover is not None:
+            return self._planner.handed_over(step, plan, tuple(made), "CHANGED" if made else "UNCHANGED")
+        tables = after_writing(first.tables, plan.tables) + accepted + self._writer.evidence
+        reason = " ".join(dict.fromkeys((*first.findings, *plan.findings, *self._writer.waited)))
+        status = "CHANGED" if made else "NOTED" if plan.is_left else "UNCHANGED"
+        return replace(self._planner.result(step, status, reason, "", tuple(made), tables), is_left=plan.is_left)
+
+    def _all_carried_out(self, step: Step, plan: Plan) -> bool:
+        """Send the due changes until one has an unknown outcome. Return whether all outcomes are known."""
+        self._shown = frozenset()
+        due = [change for change in plan.changes if not change.is_awaited]
+        return all(self._carried_out(step, change, (part, len(due))) for part, change in enumerate(due, start=1))
+
+    def _carried_out(self, step: Step, change: Change, part: tuple[int, int]) -> bool:
+        try:
+            return self._writer.carry_out(step, change, part)
+        finally:
+            touched = _shows(step.body, (change,))
+            self._tenant.forget(*touched)
+            self._shown -= {fact.name for fact in touched}
+            for fact, value in self._writer.shown:
+                self._tenant.learn(fact, value)
+                self._shown |= {fact.name}
+
+    # Before a write --------------------------------------------------------------------------------------------------
+
+    def _fresh_plan(self, step: Step) -> Plan:
+        """Plan from fresh readings. Read what a write would replace or create immediately before the write."""
+        body = step.body
+        self._take_turn(step)
+        if body.rereads:
+            self._tenant.read_again(*body.rereads)
+        else:
+            self._tenant.stale(FRESH_S)
+        plan = self._planner.planned(step)
+        is_old = self._is_any_old(body, plan)
+        if not self._planner.held(step, plan) and self._writer.guard_for(step, plan):
+            is_old |= self._is_any_old(body, plan)  # a claim is a write of its own, which the last reading has to come after
+        if is_old:
+            plan = self._planner.planned(step)
+        lately = self._tenant.memory.made_lately(body.takes_back or body.thing, self._now())
+        replicates = any(change.replicates for change in plan.changes)
+        may_be_hidden = not plan.changes and not plan.is_left if body.takes_back else replicates
+        return self._looked_for(step, plan, lately) if lately and may_be_hidden else plan
+
+    def _take_turn(self, step: Step) -> None:
+        """Wait for the turn of a step's first write before its readings are repeated: the wait may take seconds.
+
+        A step that by its earlier readings has nothing to write yet takes none: the fresh ones decide, as ever.
+        """
+        try:
+            plan = self._planner.planned(step)
+        except (StepBlocked, StepWaits):
+            return
+        if requests := [change.request for change in plan.changes if change.request]:
+            self._writer.take_turn(requests[0])
+
+    def _is_any_old(self, body: Body, plan: Plan) -> bool:
+        """Drop the readings that must be fresh for the writes of a plan. Return whether there were any."""
+        is_old = bool(plan.changes) and self._tenant.stale(JUST_READ_S, *body.stale)
+        requests = [change for change in plan.changes if change.request]
+        if any(change.request and change.request.method == "DELETE" for change in requests):
+            is_old |= self._tenant.stale(0.0, *body.stale)  # what is in a thing goes with it
+        is_replaced = any(
+            change.request and change.request.method in ("PATCH", "PUT") and not change.rehearsal for change in requests
+        )
+        if is_replaced and not self._tenant.is_latest(body.stale[0], RIGHT_BEFORE_S):
+            # A document that is written whole is read right before, for what others write meanwhile would be lost.
+            is_old |= self._tenant.stale(0.0, body.stale[0])
+        return is_old
+
+    def _looked_for(self, step: Step, plan: Plan, latest: datetime) -> Plan:
+        """Look for what an earlier run made, or may have made, until it shows or the time that replication takes is over."""
+        for look, wait in enumerate(self._pace.waits(), start=1):
+            if look >= LOOKS and (self._now() - latest).total_seconds() > self._pace.total_s:
+                break
+            self._sleep(wait)
+            self._tenant.forget(*step.body.stale)
+            if not (again := self._planner.planned(step)).wants_the_same_as(plan):
+                return again
+        self._writer.settle(step.number, plan.changes)
+        return plan
+
+    # After a write ---------------------------------------------------------------------------------------------------
+
+    def _settled(self, step: Step, before: Plan, *, is_known: bool) -> Plan:
+        """Plan again until something has changed, and verify side effects.
+
+        Nothing changed: after an answer that said done, that is `VerificationFailed`; in doubt, the plan is returned to be
+        sent again, at once where doing it twice does no harm, and else when replication cannot hide it any more.
+        """
+        is_patient = is_known or any(change.replicates for change in before.changes)
+        is_late = any(change.listed_late for change in before.changes) and not any(change.stops for change in before.changes)
+        guards = [change.guard.reading for change in before.changes if change.guard is not None]
+        touched, shown = _shows(step.body, before.changes), self._shown
+        for _ in chain([None], self._looks(step, before) if is_patient else ()):
+            old = [fact for fact in (touched[:1] if is_late else touched) if fact.name not in shown]
+            if old or guards:
+                self._tenant.forget(*old, *guards)
+            try:
+                plan = self._planner.planned(step, is_written=True, shown=shown)
+            finally:  # planning may refuse to go on by what only a guard brings to a halt
+                self._look_at_guards(step, before)
+            shown = frozenset()  # an answer that does not show the write is no proof: from here on it is read
+            if not plan.wants_the_same_as(before) and not plan.is_awaited:
+                self._confirmed(step, before)
+                return plan
+        if is_known:
+            raise VerificationFailed(plan.changes[0].on, tuple(diff.field for diff in plan.diffs))
+        self._writer.settle(step.number, before.changes)
+        return plan
+
+    def _looks(self, step: Step, before: Plan) -> Iterator[None]:
+        """Sleep before each further look: as long as the pace allows, longer for what a service is known to list late."""
+        late = [(change.listed_late, change.request) for change in before.changes if change.listed_late]
+        for wait_s in islice(self._pace.waits(), QUIET_LOOKS if late else None):
+            self._sleep(wait_s)
+            yield
+        for what, request in late[:1]:
+            yield from self._writer.waits_for(step.number, what, request, self._poll(), LISTED_S)
+
+    def _poll(self) -> Iterator[float]:
+        """Yield the pace's waits, then its interval for what takes minutes."""
+        return chain(self._pace.waits(), repeat(self._pace.poll_s))
+
+    def _confirmed(self, step: Step, before: Plan) -> None:
+        for change in before.changes:
+            if change.confirm and (lost := change.confirm(self._tenant.read(step.body.reads[0]))):
+                raise VerificationFailed(change.on, lost)
+
+    def _look_at_guards(self, step: Step, before: Plan) -> None:
+        for change in before.changes:
+            if change.guard is not None:
+                self._guarded(step, change, change.guard)
+
+    def _guarded(self, step: Step, change: Change, guard: Guard) -> None:
+        """Check after a write that its preconditions still hold, and stop its effect when they do not."""
+        if lost := guard.lost(self._tenant.read(guard.reading)):
+            self._writer.carry_out(step, Change(change.on, (), guard.stop, stops=True))
+            raise VerificationFailed(f"{change.on}, which was stopped again", lost)
+
+
+def _shows(body: Body, changes: tuple[Change, ...]) -> tuple[Fact[object], ...]:
+    """Return the readings that show whether a write was done. Whether a thing is on is read before the write, not afterwards.
+
+    A pause shows by nothing else.
+    """
+    if any(change.stops for change in changes):
+        return body.stale
+    left = set.intersection(*({fact.name for fact in change.leaves} for change in changes)) if changes else set()
+    return tuple(fact for position, fact in enumerate(body.stale) if position == 0 or not (fact.is_switch or fact.name in left))

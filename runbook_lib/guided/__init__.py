@@ -1,1 +1,0 @@
-"""The page as a person works with it: connect, choose, look, apply, keep the evidence."""

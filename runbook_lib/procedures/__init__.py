@@ -1,0 +1,1 @@
+"""What a document says: tables of numbers, titles and order, and no logic."""

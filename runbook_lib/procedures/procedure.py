@@ -1,0 +1,106 @@
+"""A procedure as data: sections of rows, each row a documented step with its body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from runbook_lib.core.step_numbers import StepNumbers
+from runbook_lib.engine.step import Body, Step
+from runbook_lib.procedures.screen import Screen
+from runbook_lib.tenant.console_links import Place
+
+
+@dataclass(frozen=True)
+class Row:
+    """One documented step. `documented` is what the document says of it, empty for what it takes for granted.
+
+    `label` has at most 18 characters, for a list; `console` is where a person does it by hand.
+    """
+
+    number: str
+    title: str
+    body: Body
+    label: str
+    console: Place
+    documented: str = ""
+
+    @property
+    def step(self) -> Step:
+        """The step as the engine carries it out."""
+        return Step(self.number, self.title, self.body)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the document. `label` is its title in a word or two."""
+
+    number: str
+    title: str
+    label: str
+    rows: tuple[Row, ...]
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers of its rows, in order."""
+        return tuple(row.number for row in self.rows)
+
+    @property
+    def heading(self) -> str:
+        """The label with its number; a section that the document does not number has none."""
+        return self.label if self.number == "0" else f"{self.number} {self.label}"
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """One document. `page` is where the vendor publishes it; `screens` are those on which its steps are done by hand."""
+
+    name: str
+    page: str
+    sections: tuple[Section, ...]
+    screens: tuple[Screen, ...] = ()
+
+    def __iter__(self) -> Iterator[Row]:
+        """Return all rows, in the document's order."""
+        return (row for section in self.sections for row in section.rows)
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return sum(len(section.rows) for section in self.sections)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of all rows, in the document's order."""
+        return tuple(row.step for row in self)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers of all rows, in the document's order."""
+        return tuple(row.number for row in self)
+
+    @property
+    def by_thing(self) -> StepNumbers:
+        """The numbers of all rows, by what each is about."""
+        return StepNumbers({row.body.thing: row.number for row in self})
+
+    def number_of(self, thing: str) -> str:
+        """Return the number of the row that is about a thing, empty when there is none."""
+        return next((row.number for row in self if row.body.thing == thing), "")
+
+    def row(self, number: str) -> Row:
+        """Return the row of a number. Raises `KeyError` for a number that the document does not have."""
+        for row in self:
+            if row.number == number:
+                return row
+        raise KeyError(number)
+
+    def screen(self, number: str) -> Screen | None:
+        """Return the screen on which a step is done by hand, None where it needs none."""
+        return next((screen for screen in self.screens if screen.step == number), None)
+
+    def section(self, number: str) -> Section:
+        """Return the section of a step's or a section's number. Raises `KeyError` when there is none."""
+        for section in self.sections:
+            if section.number == number.partition(".")[0]:
+                return section
+        raise KeyError(number)

@@ -1,0 +1,1 @@
+"""One tenant, from settings to files."""

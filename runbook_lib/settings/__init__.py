@@ -1,0 +1,1 @@
+"""What the operator asks for, and where secrets are found."""

@@ -1,0 +1,263 @@
+"""Who is assigned to the enterprise application for SCIM: those who may sign in, only added and never removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from runbook_lib.core.errors import StepBlocked, StepWaits
+from runbook_lib.engine.readings import Fact
+from runbook_lib.engine.step import Step, TakeBack, Yield
+from runbook_lib.engine.values import (
+    Change,
+    Diff,
+    Finding,
+    Handover,
+    Table,
+)
+from runbook_lib.http.message import Response
+from runbook_lib.services.entra import batches, graph
+from runbook_lib.services.entra.models import AppRoleAssignment, ServicePrincipal, SynchronizationJob, SynchronizationSchema
+from runbook_lib.services.wire_words import (
+    DEFAULT_ACCESS_ROLE,
+)
+from runbook_lib.settings.model import TenantSettings
+from runbook_lib.steps import running_job
+from runbook_lib.steps.attribute_mappings import mappings_differ
+from runbook_lib.steps.body import ensure
+from runbook_lib.steps.by_hand import APP, Customer, in_entra, nothing_shows
+from runbook_lib.steps.running_job import Asked
+from runbook_lib.steps.undoing.others import refuse_live
+from runbook_lib.steps.undoing.readings import InEntra, is_listed_late, running_jobs
+from runbook_lib.steps.undoing.undo import Seen, Undo, left, undone
+from runbook_lib.tenant import facts
+from runbook_lib.tenant.things import Thing
+from runbook_lib.tenant.token_memory import Memory
+from runbook_lib.tenant.view import View
+from runbook_lib.tenant.written import Written
+
+_SHOWN = 1_000  # people and groups in a table; the journal keeps it, so that it has an end
+
+
+# 30 to 60 s were seen: microsoft-graph-docs-contrib issue 2459; the page of the list names a delay too.
+ASSIGNED_LATE = "Entra listed the new assignments only after a while; the run waited for them."
+
+
+def _assign(customer: Customer) -> Handover:  # nested groups: how-provisioning-works
+    named = tuple(("User", who) for who in customer.settings.assign)
+    return Handover(
+        f"{APP} > Users and groups > Add user/group",
+        (
+            "Assign these users:"
+            if named
+            else "Assign every user and group who has access to the sign-in application of "
+            f"{Thing.REGISTRATION.step}: its page Users and groups is the list.",
+            "Assign the test user in any case. Assigning groups needs Entra ID P1; groups within groups are not followed.",
+        ),
+        (*named, ("Test user", customer.settings.test_user)),
+    )
+
+
+@ensure(
+    Thing.ASSIGNMENTS,
+    by_hand=in_entra(_assign, nothing_shows),
+    undone_by=lambda: (UNDO,),
+    reads=(
+        facts.access,
+        facts.enterprise_application,
+        facts.assignments,
+        facts.oidc_service_principal,
+        facts.job,
+        facts.schema,
+        facts.forecast_when_asked,
+        facts.memory,
+    ),
+    touches=(facts.assignments, facts.jobs),
+)
+def assign_users_and_groups(
+    access: tuple[AppRoleAssignment, ...],
+    principal: ServicePrincipal | None,
+    assigned: tuple[AppRoleAssignment, ...],
+    oidc: ServicePrincipal | None,
+    job: SynchronizationJob | None,
+    schema: SynchronizationSchema | None,
+    asked: Asked,
+    memory: Memory,
+    settings: TenantSettings,
+) -> Iterator[Yield]:
+    """Assign the users and groups who currently have access.
+
+    Copied from the sign-in application; only added, never removed.
+    Blocked when: no one is assigned there: an empty list never means everybody; the job runs already, and its next cycle would
+    harm people.
+    """
+    if not access:
+        raise StepBlocked(
+            "The sign-in application has no assignments, so there is no one to assign here",
+            "Assign its users or groups, or list them in the settings (YAML, `assign`)",
+        )
+    present = {entry.principal_id for entry in assigned}
+    yield from _who_has_access(access, present, oidc)
+    unlisted = [entry for entry in access if entry.principal_id not in present]
+    if awaited := [entry for entry in unlisted if entry.principal_id in memory.assigned_now]:
+        yield Change("assignments", _assigned(awaited), None, listed_late=ASSIGNED_LATE)
+    missing = [entry for entry in unlisted if entry.principal_id not in memory.assigned_now]
+    diffs = _assigned(missing)
+    if missing and principal is None:
+        raise StepWaits(Thing.APPLICATION, "The enterprise application", diffs)
+    if missing:
+        differ = mappings_differ(job, schema)
+        yield from running_job.guarded(job, asked, settings, is_anyway_left_out=not differ)
+        yield from running_job.paused_first(job, principal, mappings_differ=differ, settings=settings)
+    for start in range(0, len(missing), batches.LIMIT):
+        yield _assigned_at_once(missing[start : start + batches.LIMIT], principal, memory)
+
+
+def _who_has_access(
+    access: tuple[AppRoleAssignment, ...], present: set[str], oidc: ServicePrincipal | None
+) -> Iterator[Finding | Table]:
+    """Tell who may sign in, and who of them is assigned; `present` holds the ids of those who are."""
+    users = sum(entry.principal_type == "User" for entry in access)
+    open_door = (
+        " Anyone in the tenant may sign in without being assigned: those are not provisioned."
+        if oidc and not oidc.requires_assignment
+        else ""
+    )
+    yield Finding(f"{users} users and {len(access) - users} groups have access.{open_door}")
+    rows = tuple(
+        (entry.principal_name, entry.principal_type, "yes" if entry.principal_id in present else "no")
+        for entry in access[:_SHOWN]
+    )
+    yield Table("Who has access" + (f" (first {_SHOWN:,})" if len(access) > _SHOWN else ""), ("name", "type", "assigned"), rows)
+
+
+def _assigned_at_once(part: Sequence[AppRoleAssignment], principal: ServicePrincipal | None, memory: Memory) -> Change:
+    """Return the change that assigns these users and groups by one batch of Graph."""
+    attempts = [f"Assigning {entry.principal_name}" for entry in part]
+    request = graph.assign(principal.id, tuple(entry.principal_id for entry in part), _role(principal)) if principal else None
+    undo = {
+        "kind": UNDO.kind,
+        "service_principal": principal.id if principal else "",
+        "principals": [entry.principal_id for entry in part],
+    }
+    return Change(
+        "assignments",
+        _assigned(part),
+        request,
+        receive=_taken(memory, part, attempts),
+        evidence=_refused(attempts),
+        confirm=_all_listed(memory),
+        undo=undo,
+        counts_late=True,  # provision on demand honours a new assignment after some minutes (entra-docs)
+        listed_late=ASSIGNED_LATE,
+    )
+
+
+def _assigned(entries: Sequence[AppRoleAssignment]) -> tuple[Diff, ...]:
+    return tuple(Diff("assignments", entry.principal_name, "", entry.principal_type) for entry in entries)
+
+
+def _taken(memory: Memory, part: Sequence[AppRoleAssignment], attempts: Sequence[str]) -> Callable[[Response], dict[str, str]]:
+    """Return a function that checks the response and remembers which people Entra assigned: Entra may list them only later."""
+    judged = batches.receiver(attempts)
+
+    def receive(answer: Response) -> dict[str, str]:
+        memory.assigned_now |= {part[position].principal_id for position in batches.done(answer)}
+        return judged(answer)
+
+    return receive
+
+
+def _all_listed(memory: Memory) -> Callable[[object], tuple[str, ...]]:
+    def forget(_access: object) -> tuple[str, ...]:
+        memory.assigned_now = frozenset()
+        return ()
+
+    return forget
+
+
+def _refused(attempts: Sequence[str]) -> Callable[[Response], tuple[Table, ...]]:
+    """Return a function that shows the people that Graph refused to assign, and its words; no table when all are."""
+
+    def tables(answer: Response) -> tuple[Table, ...]:
+        rows = batches.refusals(answer, attempts)
+        return (Table("What Graph refused", ("attempted", "what came back", "what to do now"), rows),) if rows else ()
+
+    return tables
+
+
+def _role(principal: ServicePrincipal) -> str:
+    """Return the role to assign: the application's own `User`, since roles do not carry over from another application."""
+    roles = [role for role in principal.app_roles if role.is_enabled and "User" in role.member_types]
+    named = [role for role in roles if role.display_name == "User"]
+    return (named or roles)[0].id if roles else DEFAULT_ACCESS_ROLE
+
+
+# Taking back ---------------------------------------------------------------------------------------------------------
+
+On = tuple[str, ...]  # ids of the jobs that are on
+
+
+_UNLISTED = "Left in place for now; undo again later to look."
+
+
+def _noted(undo: Undo, judge: Callable[[Response], dict[str, str]], ids: frozenset[str]) -> Callable[[Response], dict[str, str]]:
+    """Return a judge of the answer that remembers what was taken away."""
+
+    def receive(answer: Response) -> dict[str, str]:
+        judged = judge(answer)
+        undo.record.unassigned |= ids
+        return judged
+
+    return receive
+
+
+def _wanted_then(entry: Written, view: View) -> Seen:
+    wanted, assigned = set(entry.undo["principals"]), view.read(InEntra(entry.service_principal).assignments)
+    count = sum(one.principal_id in wanted for one in assigned)
+    return Seen(count > 0, f"It was to assign {len(wanted)} users and groups, and {count} of them are assigned.")
+
+
+def take_back(undo: Undo, number: str, entry: Written) -> Step:
+    """Take away the assignments that the run made, by their ids."""
+    entra, running = InEntra(entry.service_principal), running_jobs(undo.record)
+
+    def take_away(assigned: tuple[AppRoleAssignment, ...], on: On, goes: bool, is_young: bool, _settings: Any) -> Iterator[Yield]:
+        ours = [who for who in assigned if who.id in entry.assignment_ids]
+        principals = set(entry.undo["principals"])
+        unsure = [who for who in assigned if who.principal_id in principals and who not in ours]
+        if goes:
+            yield undo.along(entra.id)
+            return
+        if unsure:
+            names = ", ".join(who.principal_name for who in unsure[:5]) + (", …" if len(unsure) > 5 else "")
+            yield left(
+                f"Left in place: {len(unsure)} assignments ({names}) that this run is not known to have made: others have made "
+                "them since, or no answer told their ids."
+            )
+        unlisted = entry.assignment_ids - {who.id for who in ours} - undo.record.unassigned
+        if unlisted and is_young:
+            yield left(f"{len(unlisted)} of its assignments are not listed: gone, or listed only later. {_UNLISTED}")
+        if not ours:
+            yield Finding("None of its own is left." if unsure else "They are no longer assigned.")
+            return
+        diffs = tuple(Diff("assignments", who.principal_name, who.principal_type, "") for who in ours)
+        refuse_live(on, undo.stop, diffs)
+        yield Finding(
+            "Before the job is started again, check the assignments: people who are not assigned would be blocked in Auth0."
+        )
+        for first in range(0, len(ours), batches.LIMIT):
+            part = ours[first : first + batches.LIMIT]
+            request = graph.unassign(entra.id, tuple(who.id for who in part))
+            judge = batches.receiver([f"Taking the assignment of {who.principal_name} away" for who in part])
+            receive = _noted(undo, judge, frozenset(who.id for who in part))
+            yield Change("assignments", diffs[first : first + batches.LIMIT], request, receive=receive)
+
+    young = Fact("may be listed late", lambda view: is_listed_late(entry, view), is_derived=True)
+    reads = (entra.assignments, running, undo.goes_along(entra.id), young)
+    return undo.step(number, entry, "Take the assignments away", take_away, *reads, touches=(*entra.everything, running))
+
+
+UNDO: TakeBack = undone(
+    take_back, Thing.ASSIGNMENTS, "assignments", needs={"service_principal": str, "principals": list}, look=_wanted_then
+)

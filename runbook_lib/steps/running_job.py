@@ -1,0 +1,61 @@
+"""Writes that a running job acts on at once: the same forecast and the same limits as before a start, and mappings first.
+
+An application that provisions already may be adopted. Its job would take up new assignments by its old mappings, so it is paused
+before them, and started again by the last step, behind the gate. Source of the pause: Graph, synchronizationjob-pause; a change
+of mappings begins a new initial cycle (entra-docs, how-provisioning-works).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from runbook_lib.core.errors import StepBlocked
+from runbook_lib.engine.step import Yield
+from runbook_lib.engine.values import Change, Diff, Finding
+from runbook_lib.services.entra import graph
+from runbook_lib.services.entra.models import ServicePrincipal, SynchronizationJob
+from runbook_lib.settings.model import TenantSettings
+from runbook_lib.steps import forecast_gate
+from runbook_lib.tenant.forecast.values import Forecast
+
+JOB = "provisioning job"
+Asked = Callable[[], Forecast]
+
+
+def guarded(
+    job: SynchronizationJob | None, asked: Asked, settings: TenantSettings, *, is_anyway_left_out: bool = False
+) -> Iterator[Yield]:
+    """Tell what the next cycle would do after a write, and hold the write back until the harm is accepted.
+
+    Nothing where the job does not run: then the start is what is guarded. `asked` reads the forecast. `is_anyway_left_out`: the
+    write changes only who is in scope, so what the next cycle does without it as well is told and holds nothing.
+    """
+    if job is None or not job.is_running:
+        return
+    forecast = asked()
+    yield Finding("The job is running, so the next cycle applies this change.")
+    yield from forecast_gate.told(forecast)
+    if is_anyway_left_out:
+        yield from forecast_gate.caused_anyway(forecast)
+    for hazard in forecast_gate.dangers(forecast, settings, is_anyway_left_out=is_anyway_left_out):
+        yield replace(hazard, why=f"The job runs, so by its next cycle {hazard.why}")
+
+
+def paused_first(
+    job: SynchronizationJob | None, principal: ServicePrincipal | None, *, mappings_differ: bool, settings: TenantSettings
+) -> Iterator[Yield]:
+    """Yield the pause of a running job whose mappings are not as wanted yet, before a write that it would act on by them.
+
+    Raises `StepBlocked` where the settings forbid to start it again.
+    """
+    if job is None or principal is None or not job.is_running or not mappings_differ:
+        return
+    if settings.turn_on != "yes":
+        raise StepBlocked(
+            "The job runs with mappings that must change first, and turn_on is no, so the job would stay paused",
+            "Set turn_on to yes, or pause the job in Entra (Provisioning > Pause provisioning), then run again",
+        )
+    yield Finding("The job runs with mappings that must change first. The run pauses the job now; the last step starts it again.")
+    diff = Diff(JOB, "Provisioning Status", "On", "Off until provisioning is turned on again at the end")
+    yield Change(JOB, (diff,), graph.pause_job(principal.id, job.id), stops=True)

@@ -1,0 +1,133 @@
+"""The sign-ins to both sides, and that both mean the same customer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runbook_lib.core.errors import StepBlocked
+from runbook_lib.engine.step import Kind, Yield
+from runbook_lib.engine.values import (
+    Finding,
+    Table,
+)
+from runbook_lib.services.auth0.models import Connection
+from runbook_lib.services.entra.models import Organization
+from runbook_lib.services.sign_in import Grant
+from runbook_lib.services.wire_words import (
+    AUTH0_SCOPES,
+    GRAPH_PERMISSIONS,
+    SCIM_LOG_SCOPES,
+)
+from runbook_lib.settings.model import TenantSettings
+from runbook_lib.settings.texts import is_guid
+from runbook_lib.steps.body import check
+from runbook_lib.steps.by_hand import AUTH0, ENTRA, done_without, together
+from runbook_lib.tenant import facts
+from runbook_lib.tenant.connection_age import connection_age
+from runbook_lib.tenant.things import Thing
+
+
+def refuse_missing_scopes(auth0: Grant) -> None:
+    """Raise `StepBlocked` when the Auth0 token says that it lacks something a later step needs."""
+    missing = [] if auth0.permissions is None else [scope for scope in AUTH0_SCOPES if scope not in auth0.permissions]
+    if missing:
+        raise StepBlocked(
+            f"The Auth0 token lacks {', '.join(missing)}", "Grant these scopes to the Auth0 application, then run again"
+        )
+
+
+def refuse_missing_permissions(entra: Grant) -> None:
+    """Raise `StepBlocked` when the Graph token says that it lacks something a later step needs."""
+    for purpose, names in GRAPH_PERMISSIONS.items():
+        if entra.permissions is not None and not entra.permissions & set(names):
+            raise StepBlocked(
+                f"The Graph token cannot {purpose}: it lacks {names[0]}",
+                f"Grant the app registration {' or '.join(names[:2])} and have an administrator consent, then run again",
+            )
+
+
+def connection_table(connection: Connection, users: int) -> Table:
+    """Return what the verdict is made of."""
+    return Table(
+        "Connection",
+        ("what", "value"),
+        (("User ID attribute type", connection.user_id_attribute_type or "(absent)"), ("Users", str(users))),
+    )
+
+
+def verdict(connection: Connection, users: int) -> str:
+    """Return in two sentences which page the connection belongs to, and what follows from it."""
+    age = connection_age(connection, users)
+    return f"{age.why} {_MEANS[age.kind]}"
+
+
+_MEANS = {
+    "older": "This is an older connection, which this procedure is for.",
+    "newer": "This is a newer connection, so follow Auth0's page New Connections.",
+    "unsure": "A person must decide whether this procedure applies.",
+}
+
+
+def sign_in_to_entra(entra: Grant, organization: Organization, settings: TenantSettings) -> Iterator[Yield]:
+    """Check the one sign-in, and say what cannot be checked."""
+    refuse_missing_permissions(entra)
+    yield Finding(
+        f"Signed in to the Entra tenant {organization.display_name}. This run does not sign in to Auth0: sections 1 and 2 are "
+        f"for the administrator of {settings.auth0_domain}, as handover.html says. Whether the connection belongs to this Entra "
+        "tenant, and whether it is an older one, cannot be checked from here."
+    )
+
+
+def sign_in_to_auth0(auth0: Grant, connection: Connection, users: int, settings: TenantSettings) -> Iterator[Yield]:
+    """Check the one sign-in, and say what cannot be checked."""
+    refuse_missing_scopes(auth0)
+    _refuse_another_tenant(connection, settings)
+    is_named = settings.entra_tenant in connection.entra_tenant_names
+    same = "is the one the connection names" if is_named else "cannot be checked from here"
+    yield Finding(
+        f"Signed in to Auth0. This run does not sign in to Entra: sections 3 and 4 are for the administrator of "
+        f"{settings.entra_tenant}, as handover.html says. That Entra tenant {same}. {verdict(connection, users)}"
+    )
+    if auth0.permissions is not None and not auth0.permissions & set(SCIM_LOG_SCOPES):
+        yield Finding(f"Without {SCIM_LOG_SCOPES[0]} the SCIM log cannot be read, so that less can be verified.")
+    yield connection_table(connection, users)
+
+
+def _refuse_another_tenant(connection: Connection, settings: TenantSettings) -> None:
+    """Raise `StepBlocked` when both name their Entra tenant by id, and not the same one. A domain may be one of several."""
+    ids = [name for name in connection.entra_tenant_names if is_guid(name)]
+    if ids and is_guid(settings.entra_tenant) and settings.entra_tenant not in ids:
+        raise StepBlocked(
+            f"The connection belongs to Entra tenant {ids[0]}, the settings name {settings.entra_tenant}",
+            "Set entra_tenant to the tenant that the connection signs in with",
+        )
+
+
+@check(
+    Thing.SIGN_INS,
+    by_hand=together(
+        done_without(ENTRA, sign_in_to_auth0, Kind.CHECK, (facts.auth0_grant, facts.connection, facts.user_count)),
+        done_without(AUTH0, sign_in_to_entra, Kind.CHECK, (facts.entra_grant, facts.organization)),
+    ),
+    reads=(facts.auth0_grant, facts.entra_grant, facts.organization, facts.connection, facts.user_count),
+    stops_all=True,
+)
+def sign_ins(
+    auth0: Grant, entra: Grant, organization: Organization, connection: Connection, users: int, settings: TenantSettings
+) -> Iterator[Yield]:
+    """Check both sign-ins, their permissions, and that both sides mean the same Entra tenant.
+
+    Why: a missing permission found at the assignments would leave the tenant half done; a token for another customer's tenant
+    would set up the wrong one.
+    """
+    refuse_missing_scopes(auth0)
+    refuse_missing_permissions(entra)
+    known = {organization.id.lower(), *organization.domains}
+    if connection.entra_tenant_names and not known & set(connection.entra_tenant_names):
+        raise StepBlocked(
+            f"The connection belongs to Entra tenant {connection.entra_tenant_names[0]}, "
+            f"the Graph token to {organization.display_name}",
+            "Set entra_tenant to the tenant that the connection signs in with",
+        )
+    yield Finding(f"Both sign-ins work and mean the Entra tenant {organization.display_name}. {verdict(connection, users)}")
+    yield connection_table(connection, users)

@@ -1,0 +1,57 @@
+"""What a run may have written: no answer tells. It is looked for and named, and never taken back.
+
+Once a service has had time to show it and shows nothing of it, nothing is left of that write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from runbook_lib.engine.readings import Fact
+from runbook_lib.engine.step import Step, TakeBack, Yield
+from runbook_lib.engine.values import Finding
+from runbook_lib.steps.undoing.readings import InEntra
+from runbook_lib.steps.undoing.undo import Seen, Undo, left
+from runbook_lib.tenant.view import View
+from runbook_lib.tenant.written import Written
+
+_SHOWS = timedelta(hours=1)  # Unverified: the longest that others report is a quarter of an hour (terraform-provider-azuread)
+
+
+def in_doubt(undo: Undo, number: str, entry: Written, way: TakeBack) -> Step:
+    """Say what may be this run's: a request whose response was lost does not prove that it made what is there now."""
+
+    def seen(view: View) -> Seen:
+        return _is_gone(entry, view) or Seen(*way.look(entry, view))
+
+    def tell(now: Seen, is_young: bool, _settings: Any) -> Iterator[Yield]:
+        unknown = f"no answer told whether {entry.request} was carried out"
+        if now.is_there:
+            theirs = "so that this may be others' work"
+            yield left(f"Left as it is: {unknown}, {theirs}. {now.words} If it is not wanted, take it away by hand.")
+        elif is_young:
+            yield left(f"Left as it is: {unknown}. {now.words} It may not show yet: undo again later to look.")
+        else:
+            yield Finding(f"Nothing of it is there: {unknown}. {now.words}")
+
+    title = f"Leave {way.words}, which may be others'"
+    there = Fact(f"what is there, {number}", seen, is_derived=True)
+    young = Fact(f"may still show, {number}", lambda view: _is_young(undo, entry, view), is_derived=True)
+    return undo.step(number, entry, title, tell, there, young, touches=(there,))
+
+
+def _is_gone(entry: Written, view: View) -> Seen | None:
+    """Return that nothing of a write is there where its enterprise application is gone; None where that is not so."""
+    if not entry.service_principal or view.read(InEntra(entry.service_principal).principal) is not None:
+        return None
+    return Seen(False, "The enterprise application is gone.")
+
+
+def _is_young(undo: Undo, entry: Written, view: View) -> bool:
+    """Whether what a write made may not show yet, by the services' own clock; not in an application that this undo deleted."""
+    if entry.service_principal and entry.service_principal in undo.record.deleted:
+        return False
+    told = [date for date in (view.auth0.service.date, view.graph.service.date) if date is not None]
+    return not told or max(told) - datetime.fromisoformat(entry.time) < _SHOWS

@@ -1,0 +1,139 @@
+"""What others have done since: a job that is on, work of theirs inside of what this run made, a later run of this tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from runbook_lib.core.errors import StepBlocked, StepWaits
+from runbook_lib.engine.readings import Fact
+from runbook_lib.engine.values import Diff
+from runbook_lib.services.entra.models import SynchronizationSchema
+from runbook_lib.services.wire_json import Json
+from runbook_lib.steps import groups_mapping
+from runbook_lib.steps.mapping_document import shown_rows
+from runbook_lib.steps.undoing.readings import InEntra, holds_token, tokens_in_entra
+from runbook_lib.tenant.app_notes import without_marker
+from runbook_lib.tenant.view import View
+from runbook_lib.tenant.written import Record, Written
+
+
+def refuse_live(running: tuple[str, ...], stop: str, diffs: tuple[Diff, ...] = ()) -> None:
+    """Raise while a provisioning job of the connection is on: all that a run wrote is what such a job lives on.
+
+    `stop` is the number of the step that stops the job, empty when this run did not start it. Raises `StepWaits` for that step,
+    or `StepBlocked`.
+    """
+    if not running:
+        return
+    if stop:
+        raise StepWaits(stop, "The stop of the job", diffs, came_back="This follows the stop of the job")
+    raise StepBlocked(
+        f"Provisioning is on ({', '.join(running)}), and not by this run, as far as its journal tells. Nothing is taken back: "
+        "the job would go on without its token or with mappings that make users, and those whose assignment is taken away would "
+        "be blocked in Auth0",
+        "Turn provisioning off in Entra (Provisioning > Overview > Stop provisioning), or undo the run that started it; then "
+        "undo this run again",
+    )
+
+
+def later_run(record: Record, entry: Written, *kinds: str) -> str:
+    """Return a sentence when a later run has written the same since; empty when none has."""
+    later = record.since(entry, *kinds)
+    return f"Left in place: {_by_run(later)}." if later else ""
+
+
+def _by_run(later: list[Written]) -> str:
+    """Return the clause that names the later run, by its latest write of which it is known that it was carried out."""
+    known = [entry for entry in later if entry.is_certain]
+    if known:
+        return f"run {known[-1].run} has written to it since (undo that run first)"
+    return f"run {later[-1].run} may have written to it since, and no answer tells (undo that run to see what is there)"
+
+
+def in_job(record: Record, entra: InEntra) -> Fact[tuple[str, ...]]:
+    """Return the fact that tells what others have done in the job since, as clauses; empty when nothing."""
+
+    def look(view: View) -> tuple[str, ...]:
+        schema, is_held = view.read(entra.schema), view.read(holds_token(record, entra))
+        found = ["its attribute mappings were changed since"] if is_edited(schema, record, entra.id) else []
+        given = {str(entry.undo["token"]) for entry in record.of_kind("credentials") if entry.service_principal == entra.id}
+        if is_held and not given:
+            found.append("Entra holds a token that this run did not save")
+        elif is_held and _others_tokens(view, record):
+            found.append("Auth0 has a token that this tool did not make, and Entra may hold it")
+        return tuple(found)
+
+    return Fact(f"others' work in the job {entra.id[:8]}", look, is_derived=True)
+
+
+def _others_tokens(view: View, record: Record) -> bool:
+    return bool(view.read(tokens_in_entra(record)) - record.token_ids)
+
+
+def is_edited(schema: SynchronizationSchema | None, record: Record, service_principal: str) -> bool:
+    """Whether the mappings hold others' edits: they are not those that the run, or an undo of it, wrote last.
+
+    Once an undo has written mappings that hold others' edits, they do. Journals of version 2 do not tell.
+    """
+    wrote = [entry.undo["rows"] for entry in record.of_kind("schema")[-1:] if entry.undo.get("rows") is not None]
+    restored = record.restored.get(service_principal)
+    if schema is None or (not wrote and restored is None):
+        return False
+    return not any(sorted(rows) == sorted(_as_in(rows, schema)) for rows in (*wrote, *(restored or ())))
+
+
+def _as_in(rows: list[str], schema: SynchronizationSchema) -> list[str]:
+    """Return the mappings of now as rows, without the switch of groups where the journal does not hold it yet."""
+    knows_groups = any(row.startswith(groups_mapping.SHOWN) for row in rows)
+    return [row for row in shown_rows(schema) if knows_groups or not row.startswith(groups_mapping.SHOWN)]
+
+
+def in_application(record: Record, entry: Written, entra: InEntra) -> Fact[tuple[str, ...]]:
+    """Return the fact that tells what others have done in an application that this run made; empty when nothing.
+
+    `entry` is the write that made it. What is in doubt counts as theirs.
+    """
+    inside = ("assignments", "job", "credentials", "schema", "start", "on-demand")
+    job_fact = in_job(record, entra)
+
+    def look(view: View) -> tuple[str, ...]:
+        principal = view.read(entra.principal)
+        if principal is None:
+            return ()
+        later = [other for other in record.since(entry, *inside) if other.service_principal == entra.id]
+        found = [_by_run(later)] if later else []
+        job_ids = {str(write.ids.get("job")) for write in record.of_kind("job")}
+        jobs = view.read(entra.jobs)
+        foreign = [job for job in jobs if job.id not in job_ids]
+        found += ["it has a provisioning job that is not known to be this run's"] if foreign else []
+        in_it = view.read(job_fact)
+        found += in_it if jobs else ()
+        found += ["its notes were edited"] if without_marker(principal.notes) else []
+        registered = view.read(entra.application)
+        set_up = dict.fromkeys((*(registered.set_up if registered else ()), *principal.set_up))
+        found += [f"it has {', '.join(set_up)} for people who sign in"] if set_up else []
+        ours = record.of_kind("assignments")
+        ids = {assignment for write in ours for assignment in write.assignment_ids}
+        ids_unknown = {who for write in ours if not write.knows_assignments for who in write.undo["principals"]}
+        # Read last: people are assigned more often than anything else is done there.
+        theirs = [a for a in view.read(entra.assignments) if a.id not in ids and a.principal_id not in ids_unknown]
+        found += [f"{len(theirs)} of its assignments are not known to be this run's"] if theirs else []
+        return tuple(found)
+
+    return Fact(f"others' work in the application {entra.id[:8]}", look, is_derived=True)
+
+
+def named(clauses: Iterable[str]) -> str:
+    """Return the sentence that says why something is left."""
+    return f"Left in place: {'; '.join(clauses)}."
+
+
+def equal(options: Json, key: str, other: Json) -> bool:
+    """Whether two documents hold the same under a key, absence included."""
+    return (key in options, _plain(options.get(key))) == (key in other, _plain(other.get(key)))
+
+
+def _plain(value: Any) -> Any:
+    """Return a JSON value that tells `true` from 1."""
+    return (type(value).__name__, value)

@@ -1,0 +1,1 @@
+"""What both services hold, as one tenant means it."""

@@ -1,0 +1,127 @@
+"""Who is in play, as both services have them, and everything else that the forecast rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from runbook_lib.tenant.forecast.arguments import Value
+from runbook_lib.tenant.forecast.job_mapping import UserMapping
+
+
+class State(Enum):
+    """What Entra says of an account; `GONE` is one that it no longer knows at all, deleted for good."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class EntraPerson:
+    """A person in Entra. `groups` are the names of the assigned groups that they are a direct member of.
+
+    `was_entitled`: they are assigned already, directly or by a group, and not only by what a run is about to write.
+    `attributes` are by Entra's own names and hold what the mapping needs; those of a person who is gone are empty.
+    `manager` is the object id of their manager, empty for none, None where it was not read.
+    """
+
+    object_id: str
+    name: str
+    upn: str
+    mail: str | None
+    state: State
+    is_assigned: bool = False
+    groups: tuple[str, ...] = ()
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    was_entitled: bool = True
+    manager: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Auth0Profile:
+    """An Auth0 user of the connection. `values` are the profile's values by dotted path, absent ones left out."""
+
+    user_id: str
+    is_blocked: bool
+    oid: str
+    values: Mapping[str, object]
+
+    @classmethod
+    def of(cls, profile: Mapping[str, Any], fields: frozenset[str]) -> Auth0Profile:
+        """Read a user of the Management API or of an export, keeping the values of `fields` (dotted paths)."""
+        found = {path: value for path in fields if (value := value_at(profile, path)) is not None}
+        return cls(str(profile["user_id"]), bool(profile.get("blocked", False)), str(profile.get("oid") or ""), found)
+
+
+def value_at(profile: Mapping[str, Any], path: str) -> Any:
+    """Return a profile's value by its dotted path, None where there is none."""
+    value: Any = profile
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What is settled for this tenant of that on which sources disagree; None is open, and both readings are told.
+
+    `searches_every_field`: Auth0's SCIM search finds by every mapped field, `upn` included. `ignores_case`: it does so whatever
+    the capitals. `skips_disabled`: a person disabled before the first link is skipped. `unassigning_disables`: a linked person
+    who loses the assignment is disabled. `manager_fails`: Entra cannot read an Auth0 user whose manager is a mere text, and the
+    person fails.
+    """
+
+    searches_every_field: bool | None = None
+    ignores_case: bool | None = None
+    skips_disabled: bool | None = None
+    unassigning_disables: bool | None = None
+    manager_fails: bool | None = None
+
+
+class Links(Enum):
+    """What can be known of the job's links between people and Auth0 users.
+
+    `NONE`: there is no job, so no link. `SEEN`: a link is seen by the object id that a cycle wrote as external id. `UNSEEN`: the
+    job has run, and its cycles did not write the object id.
+    """
+
+    NONE = "none"
+    SEEN = "seen"
+    UNSEEN = "unseen"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that decides what a cycle does.
+
+    `scim_fields` is Auth0's SCIM mapping: the profile field by SCIM path, spelled as Auth0 does. `known_links` holds, by object
+    id, the Auth0 user id that Graph says a person is linked to, or "" where it says that there is no link.
+    `searched_fields` is None when all users of the connection were read; else the fields by which users were looked for.
+    `assigns_groups`: whether a group is assigned, of which a softly deleted person may have been a member: Graph does not say.
+    `cycles_ran`: a cycle of the job has run, so that what stands in the metadata of a linked user may have come from Entra.
+    `needs_assignment`: only people with access may sign in. `now` is None where no time is given for expressions.
+    """
+
+    people: tuple[EntraPerson, ...]
+    profiles: tuple[Auth0Profile, ...]
+    mapping: UserMapping
+    scim_fields: Mapping[str, str]
+    syncs_everybody: bool = False
+    skips_out_of_scope: bool = False
+    cycles_ran: bool = True
+    needs_assignment: bool = True
+    syncs_at_each_login: bool = True
+    links: Links = Links.NONE
+    known_links: Mapping[str, str] = field(default_factory=dict)
+    readings: Readings = Readings()
+    hidden_groups: tuple[str, ...] = ()
+    nested_groups: int = 0
+    assigns_groups: bool = False
+    searched_fields: frozenset[str] | None = None
+    saw_auth0: bool = True
+    now: Callable[[], datetime] | None = None
