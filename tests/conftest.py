@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from collections.abc import Callable, Iterator
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 import requests
+import trustme
 
-from runbook_lib.batch.tenants_file import read_tenants
+from runbook_lib.run.tenant_run import Session
 from runbook_lib.sandbox.server import Sandbox
 from runbook_lib.sandbox.world import EntraTenant
-from runbook_lib.session import Session
-from runbook_lib.settings import RunMode, TenantSettings
+from runbook_lib.settings.model import RunMode, TenantSettings
+from runbook_lib.settings.tenants_file import read_tenants
+from tests.misbehaving import Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="tests/browser too, all or a fixed sample: needs Debian's chromium",
     )
     parser.addoption("--full", action="store_true", help="tests/reliability: all trials instead of a sample")
+    parser.addoption(
+        "--outside", action="store_true", help="tests/outside in full: `python -m tests.outside` installs the clients"
+    )
     parser.addoption("--pictures", action="store_true", help="tests/browser: write the pictures that the README shows")
 
 
@@ -72,25 +78,30 @@ class Run:
         return {row["step"]: row["status"] for row in self.rows}
 
     def writes(self) -> list[str]:
-        """The requests that could change something at a service: all but GETs, sign-ins, batch envelopes and Entra's own."""
+        """The requests that could change something at a service: not GETs, sign-ins, connection tests, batches, Entra's."""
         return [
             f"{entry['method']} {entry['path']}"
             for entry in self.history
             if entry["method"] != "GET"
             and entry["service"] in ("auth0", "graph")
             and entry["path"] not in ("/oauth/token", "/v1.0/$batch")
+            and not entry["path"].endswith("/validateCredentials")
         ]
 
     def calls(self) -> int:
         """The tool's own requests: a batch is one, and waiting polls do not count.
 
-        A poll is a reading repeated at once, or one that the synchronization service, behind the directory, does not know yet.
+        A poll is a reading repeated at once, or one that the synchronization service, behind the directory, does not know yet;
+        and provision on demand repeated at once, until the service honours a new assignment.
         """
         own = [entry for entry in self.history if entry["service"] != "scim" and "batch" not in entry]
         asked = [(entry["method"], entry["service"], entry["path"], entry["query"]) for entry in own]
         polls = sum(
-            entry["method"] == "GET"
-            and (asked[n] == asked[n - 1] or (entry["status"] in (401, 403, 404) and "/synchronization/" in entry["path"]))
+            (entry["path"].endswith("/provisionOnDemand") and asked[n] == asked[n - 1])
+            or (
+                entry["method"] == "GET"
+                and (asked[n] == asked[n - 1] or (entry["status"] in (401, 403, 404) and "/synchronization/" in entry["path"]))
+            )
             for n, entry in enumerate(own)
         )
         return len(own) - polls
@@ -146,3 +157,27 @@ def contracts() -> Path:
             "main/docs/oas/management/v2) and graph/openapi-v1.0-subset.json (from microsoftgraph/msgraph-metadata)"
         )
     return Path(named)
+
+
+@pytest.fixture(scope="session")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_bundle(authority, tmp_path):
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return str(tmp_path / "ca.pem")
+
+
+@pytest.fixture
+def serve(authority):
+    """Start a server: serve(answer)."""
+    with contextlib.ExitStack() as stack:
+
+        def start(answer):
+            server = Server(authority, answer)
+            stack.callback(server.close)
+            return server
+
+        yield start

@@ -16,5 +16,5 @@ def test_in_bad_weather_all_but_the_bad_tenants_are_done_and_a_resumed_run_touch
 
 
 def test_kernels_of_one_run_share_a_low_limit_and_are_never_refused():
-    seen = fleets.paced(4, jobs=2)
+    seen = fleets.paced(10, jobs=2)
     assert (seen.refused, seen.requests > 20) == (0, True)

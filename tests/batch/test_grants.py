@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from runbook_lib.batch import grants
-from runbook_lib.batch.grants import Grants
-from runbook_lib.clients.sign_in import Grant
-from runbook_lib.secret import Secret, scrubber
+from runbook_lib.batch import shared_tokens as grants
+from runbook_lib.batch.shared_tokens import Grants
+from runbook_lib.core.secret import Secret, scrubber
+from runbook_lib.services.sign_in import Grant
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def fetched(monkeypatch):
     """Answer with a token a client id; return which were asked for, in order."""
     asked = []
 
-    def fetch(tenant):
+    def fetch(tenant, _breaker):
         asked.append(tenant.auth0_client_id)
         return Grant(Secret(f"planted-token-of-{tenant.auth0_client_id}"), None)
 

@@ -11,13 +11,13 @@ import yaml
 
 from runbook_lib.batch.command import Wanted, carry_out
 from runbook_lib.batch.inventory import left_open, sign_in_of
+from runbook_lib.batch.machines.sharing import Shard
 from runbook_lib.batch.progress import unseen
 from runbook_lib.batch.runner import Options
-from runbook_lib.batch.sharing import Shard
-from runbook_lib.errors import SettingsError
+from runbook_lib.core.errors import SettingsError
+from runbook_lib.engine.journal import read_lines
 from runbook_lib.fleet import open_fleet
-from runbook_lib.journal import read_events
-from runbook_lib.settings import RunMode
+from runbook_lib.settings.model import RunMode
 from tests.notebooks.test_notebook import command_line
 
 
@@ -96,7 +96,7 @@ def test_a_run_that_several_tasks_share_does_a_hand_over_again(sandbox, tenants_
 
 
 def count_of_runs(folder):
-    return [event["event"] for event in read_events(folder / "fresh" / "journal.jsonl")].count("run")
+    return [event["event"] for event in read_lines(folder / "fresh" / "journal.jsonl")].count("run")
 
 
 def test_an_inventory_signs_in_with_a_row_that_can_and_leaves_entra_open(sandbox, tmp_path):
@@ -113,4 +113,4 @@ def test_an_inventory_signs_in_with_a_row_that_can_and_leaves_entra_open(sandbox
     path.write_text(yaml.safe_dump([mirror]))
     with pytest.raises(SettingsError, match="signs in to Auth0"):
         sign_in_of({}, path)
-    assert "Nobody signs in to Auth0 here" in repr(open_fleet(tenants_file=str(path)).inventory())
+    assert "This run does not sign in to Auth0" in repr(open_fleet(tenants_file=str(path)).inventory())

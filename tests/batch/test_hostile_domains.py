@@ -1,4 +1,4 @@
-"""A tenants file with a domain that is not Auth0's is refused before anybody is called, or even looked up."""
+"""A tenants file with a domain that is not Auth0's is refused before any request, and before its name is looked up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from runbook_lib.__main__ import main
-from tests.test_settings import GOOD, HOSTILE_DOMAINS
+from tests.builders import GOOD, HOSTILE_DOMAINS
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.batch import inventory
-from runbook_lib.batch.tenants_file import read_tenants
-from runbook_lib.errors import SettingsError
-from runbook_lib.models import Connection, Generation
+from runbook_lib.core.errors import SettingsError
 from runbook_lib.sandbox.server import Sandbox
+from runbook_lib.services.auth0.models import Connection
+from runbook_lib.settings.tenants_file import read_tenants
+from runbook_lib.tenant.connection_age import ConnectionAge
+from tests.patience import PATIENCE_S
 
 MORE = 230  # over two pages of 100
 
@@ -33,7 +35,7 @@ def signed_in(fleet):
 
 def command_line(*arguments):
     command = [sys.executable, "-m", "runbook_lib", "inventory", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def options(settings, **others):
@@ -52,7 +54,7 @@ def test_every_connection_is_found_over_all_pages_with_one_list_of_scim_configur
     asked = [f"{entry['path']}?{entry['query']}" for entry in fleet.simulation.history[start:]]
     wanted = {entry["id"] for entry in fleet.world.auth0.connections.values() if entry["strategy"] == "waad"}
     assert {one.connection.id for one in found} == wanted
-    assert len(found) == MORE + 8 == len({one.name for one in found})
+    assert len(found) == MORE + 9 == len({one.name for one in found})
     lists = [address for address in asked if "/users?" not in address and not address.endswith("/tokens?")]
     assert lists == [
         "/oauth/token?",
@@ -61,13 +63,18 @@ def test_every_connection_is_found_over_all_pages_with_one_list_of_scim_configur
         "/api/v2/connections?strategy=waad&take=100&from=200",
         "/api/v2/connections-scim-configurations?take=100",
     ]
-    assert len([address for address in asked if address.endswith("/tokens?")]) == 3
+    assert len([address for address in asked if address.endswith("/tokens?")]) == 4
 
 
 def test_the_list_of_scim_configurations_is_read_over_all_pages(sandbox, tenant, monkeypatch):
-    monkeypatch.setattr("runbook_lib.clients.auth0_management.PAGE_SIZE", "1")
+    monkeypatch.setattr("runbook_lib.services.auth0.management.PAGE_SIZE", "1")
     found = inventory.take_inventory(tenant("fresh"))
-    assert [one.name for one in found if one.has_scim] == ["complete-azure-ad", "half-done-azure-ad", "token-limit-azure-ad"]
+    assert [one.name for one in found if one.has_scim] == [
+        "complete-azure-ad",
+        "half-done-azure-ad",
+        "people-azure-ad",
+        "token-limit-azure-ad",
+    ]
 
 
 def test_each_connection_has_its_verdict_its_scim_and_its_tokens(sandbox, tenant):
@@ -81,6 +88,7 @@ def test_each_connection_has_its_verdict_its_scim_and_its_tokens(sandbox, tenant
         "token-limit-azure-ad": ("older", True, "2, until"),
         "no-options-scope-azure-ad": ("older", False, ""),
         "many-assignments-azure-ad": ("older", False, ""),
+        "people-azure-ad": ("older", True, "1, until"),
     }
     [token] = sandbox.world.auth0.provisioning[found["complete-azure-ad"].connection.id].tokens
     assert found["complete-azure-ad"].tokens_end == f"1, until {token['valid_until'][:10]}"
@@ -93,9 +101,9 @@ def test_the_command_prints_a_table_and_writes_a_file_that_run_takes_once_it_is_
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["name", "which", "users", "SCIM", "tokens", "why"]
-    assert len(lines) == 1 + MORE + 8
-    assert f"{MORE + 8} waad connections: {MORE + 6} older, 1 newer, 1 unsure." in result.stderr
-    assert f"{path}: {MORE + 6} rows, turn_on is no. Fill in test_user;" in result.stderr
+    assert len(lines) == 1 + MORE + 9
+    assert f"{MORE + 9} waad connections: {MORE + 7} older, 1 newer, 1 unsure." in result.stderr
+    assert f"{path}: {MORE + 7} rows, turn_on is no. Fill in test_user;" in result.stderr
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     written = path.read_text()
     assert [text for text in fleet.world.secrets() if text and text in written + result.stdout + result.stderr] == []
@@ -106,7 +114,7 @@ def test_the_command_prints_a_table_and_writes_a_file_that_run_takes_once_it_is_
     row = next(row for row in rows if row["name"] == "fresh-azure-ad")
     (tmp_path / "one.csv").write_text("\n".join([",".join(row), ",".join({**row, "test_user": signed_in.test_user}.values())]))
     command = [sys.executable, "-m", "runbook_lib", "run", tmp_path / "one.csv", "--json", "--out", tmp_path / "out"]
-    planned = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    planned = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (planned.returncode, json.loads(planned.stdout)["tenants"][0]["status"]) == (4, "pending"), planned.stderr
 
 
@@ -124,11 +132,11 @@ def test_a_tenants_file_says_how_to_sign_in_and_json_tells_all(sandbox, tenant, 
     result = command_line(tmp_path / "one.csv", "--json", "--out", tmp_path / "all.csv")
     assert result.returncode == 0, result.stderr
     listed = {entry["name"]: entry for entry in json.loads(result.stdout)["connections"]}
-    assert len(listed) == 8
+    assert len(listed) == 9
     token = listed["complete-azure-ad"]["tokens"][0]
     assert sorted(token) == ["created_at", "last_used_at", "scopes", "token_id", "valid_until"]
     made = list(csv.DictReader((tmp_path / "all.csv").read_text().splitlines()))
-    assert len(made) == 6
+    assert len(made) == 7
     assert {(row["entra_client_id"], row["turn_on"]) for row in made} == {(tenant("fresh").entra_client_id, "no")}
 
 
@@ -159,7 +167,7 @@ def found_as(names):
     connections = [
         Connection(f"con_{n}", name, title, "waad", {"tenantId": where}) for n, (name, title, where) in enumerate(names)
     ]
-    older = Generation("older", "")
+    older = ConnectionAge("older", "")
     labels = inventory._names(connections)
     return [inventory.Found(label, one, older, 1, False, ()) for label, one in zip(labels, connections, strict=True)]
 

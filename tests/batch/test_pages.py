@@ -14,22 +14,27 @@ import papermill
 import pytest
 from papermill.iorw import papermill_io
 
-from runbook_lib.batch.pages import private
-from runbook_lib.secret import Secret
+from runbook_lib.batch.private_output import private
+from runbook_lib.core.secret import Secret
 
 CANARY = "page-canary-known-to-the-parent-1"
-TOKEN = f"tok_{'aB3' * 5}z.{'0f' * 32}"  # of a shape that is known, whoever made it
-CELLS = [
-    'secret: str = ""',
-    "import time",
-    f"print('page-canary-known-' 'to-the-parent-1', 'tok_' '{TOKEN[4:]}'); time.sleep(0.2)",
-    "raise ValueError('page-canary-' 'known-to-the-parent-1')",
-]
+TOKEN = f"tok_{'aB3' * 5}z.{'0f' * 32}"  # of a shape that is known, also when it was never registered
+IS_SEEN = "asked.touch()\nwhile asked.exists(): time.sleep(0.002)"  # the page as it is while this cell runs
+
+
+def cells(asked):
+    """Cells of which the watch sees the page in the midst of the last three: they make a file, and wait until it is gone."""
+    return [
+        'secret: str = ""',
+        f"import pathlib, time; asked = pathlib.Path({str(asked)!r})\n{IS_SEEN}",
+        f"print('page-canary-known-' 'to-the-parent-1', 'tok_' '{TOKEN[4:]}')\n{IS_SEEN}",
+        f"{IS_SEEN}\nraise ValueError('page-canary-' 'known-to-the-parent-1')",
+    ]
 
 
 @pytest.fixture
 def notebook(tmp_path):
-    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
+    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells(tmp_path / "asked")])
     page.cells[0].metadata["tags"] = ["parameters"]
     page.metadata["language_info"] = {"name": "python"}
     nbformat.write(page, tmp_path / "in.ipynb")
@@ -37,16 +42,19 @@ def notebook(tmp_path):
 
 
 class Watch:
-    """Reads a file over and over; `seen` are its texts and modes."""
+    """Reads a file over and over, and removes another that asks for it; `seen` are its texts and modes."""
 
-    def __init__(self, path):
-        self.path, self.seen, self._is_over = path, set(), threading.Event()
+    def __init__(self, path, asked):
+        self.path, self.asked, self.seen, self._is_over = path, asked, set(), threading.Event()
         self._thread = threading.Thread(target=self._look)
 
     def _look(self):
         while not self._is_over.is_set():
+            is_asked = self.asked.exists()
             if self.path.exists():
                 self.seen.add((self.path.read_text(), stat.S_IMODE(self.path.stat().st_mode)))
+            if is_asked:
+                self.asked.unlink()
             time.sleep(0.002)
 
     def __enter__(self):
@@ -60,7 +68,7 @@ class Watch:
 
 def executed(notebook, output, page):
     Secret(CANARY)
-    with Watch(page) as watch, pytest.raises(papermill.PapermillExecutionError):
+    with Watch(page, notebook.with_name("asked")) as watch, pytest.raises(papermill.PapermillExecutionError):
         papermill.execute_notebook(
             str(notebook), output, parameters={"secret": CANARY}, kernel_name="python3", progress_bar=False, autosave_cell_every=1
         )
@@ -70,7 +78,7 @@ def executed(notebook, output, page):
 def test_every_write_is_whole_clean_and_private(notebook, tmp_path):
     page = tmp_path / "out" / "page.ipynb"
     seen = executed(notebook, private(page), page)
-    assert len(seen) > len(CELLS)
+    assert len([text for text, _ in seen if '"status": "running"' in text]) >= 3
     assert {mode for _, mode in seen} == {0o600}
     assert [text for text, _ in seen if CANARY in text or TOKEN in text] == []
     assert {json.loads(text)["nbformat"] for text, _ in seen} == {4}

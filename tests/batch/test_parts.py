@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from runbook_lib.batch import parts, progress
-from runbook_lib.journal import Journal
+from runbook_lib.batch import progress
+from runbook_lib.batch import step_progress as parts
+from runbook_lib.engine.journal import Journal, read_lines
+from tests.patience import until
 
 
 @pytest.fixture
@@ -34,11 +34,7 @@ def test_what_a_run_of_many_assignments_tells_is_what_it_wrote(journal, monkeypa
         journal.write("run", tenant="x")
         for part in range(1, 4):
             journal.write("outcome", of=part, step="3.3", result="applied", part=[part, 3])
-        for _ in range(200):
-            if told and told[-1] == (3, 3):
-                break
-            time.sleep(0.02)
-    assert told[-1] == (3, 3)
+        until(lambda: told and told[-1] == (3, 3), "the last part")
     assert told == sorted(set(told))
 
 
@@ -52,6 +48,6 @@ def test_a_log_has_a_line_at_each_tenth(capsys):
 
 def test_assignments_of_a_tenant_are_in_its_journal_part_by_part(tenant, carry_out):
     run = carry_out(tenant("many-assignments"))
-    events = [event for event in Journal(run.out / "journal.jsonl").events() if event["event"] == "outcome" and "part" in event]
+    events = [event for event in read_lines(run.out / "journal.jsonl") if event["event"] == "outcome" and "part" in event]
     assert [event["part"] for event in events] == [[n, 13] for n in range(1, 14)]
     assert sum(entry["path"].endswith("/$batch") and entry["method"] == "POST" for entry in run.history) >= 13

@@ -13,8 +13,8 @@ import pytest
 from runbook_lib.batch import summary as summaries
 from runbook_lib.batch.one_tenant import TenantOutcome
 from runbook_lib.batch.summary import TenantRow, junit, summary_html, tenant_rows, write_summary
-from runbook_lib.steps import STEPS
-from runbook_lib.visible import visible
+from runbook_lib.core.display import visible
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 
 HOSTILE = "=1+1<script>alert(1)</script>\u202e"
 
@@ -34,11 +34,28 @@ def summary(tenant, carry_out, tmp_path):
 def test_the_page_has_a_cell_for_every_tenant_and_step_and_the_remedy_of_every_red_one(summary):
     page = (summary / "summary.html").read_text()
     matrix = page[page.index("<h2>All tenants") :]
-    assert len(re.findall(r'<td class="s ', matrix)) == 3 * len(STEPS)
+    assert len(re.findall(r'<td class="s ', matrix)) == 3 * len(OLDER_AZURE_AD.steps)
     todo = page[page.index("<h2>What to do") : page.index("<h2>All tenants")]
     assert "2 SCIM tokens already" in todo
     assert "not started: 1 tenants failed" in todo
     assert 'href="run-0/fresh/report.html"' in matrix
+
+
+def test_the_page_says_what_it_is_of_and_the_totals_of_the_terminal(summary):
+    page = (summary / "summary.html").read_text()
+    told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert (told["Run"], told["Mode"]) == (summary.name, "apply")
+    assert re.fullmatch(r".* UTC to .* UTC", told["When"])
+    assert ("Auth0: " in told["Signed in as"], told["Version"].startswith("inbound-scim-runbook ")) == (True, True)
+    assert "Tenants: 1 stopped, 1 not started, 1 done." in page
+
+
+def test_each_bar_has_a_pattern_of_its_own_and_its_word(summary):
+    page = (summary / "summary.html").read_text()
+    chart = page[page.index("How the tenants ended") : page.index("How long they took")]
+    assert re.findall(r'<rect class="bar" fill="url\(#of-(\w+)\)"', chart) == ["stop", "idle", "done"]
+    assert re.findall(r'text-anchor="end">([\w ]+)</text>', chart) == ["Stopped", "Not started", "Done"]
+    assert {f"of-{kind}" for kind in ("stop", "idle", "done", "hand", "due")} == set(re.findall(r'<pattern id="([\w-]+)"', chart))
 
 
 def test_the_page_needs_nothing_from_outside_and_runs_nothing_of_a_tenant(summary):
@@ -87,7 +104,7 @@ def test_what_many_tenants_need_is_said_once_and_the_most_urgent_comes_first():
     page = summary_html(rows)
     todo = page[page.index("<h2>What to do") : page.index("<h2>All tenants")]
     assert re.findall(r'data-of="(\d)"', todo) == ["1", "2", "0"]
-    assert (todo.count("<tr id="), todo.count("FAILED"), "request" in todo) == (2, 1, False)
+    assert (todo.count("<tr id="), todo.count("FAILED"), todo.count(">Failed<"), "request" in todo) == (2, 1, 1, False)
     assert page.count('<a href="#todo-1" aria-label=') == 2  # each red cell leads there
 
 
@@ -96,7 +113,7 @@ def test_a_hand_over_has_a_colour_and_a_word_of_its_own_and_says_what_comes_next
         [row("a", "handover", about="see handover.html", **{"1_1": "PASSED", "2_2": "HANDOVER", "3_2": "HANDOVER"})]
     )
     assert page.count('<td class="s HANDOVER hand"') == 2
-    assert '<span class="word hand">handover</span>' in page
+    assert '<span class="word hand">Handed over</span>' in page
     todo = page[page.index("<h2>What to do") : page.index("<h2>All tenants")]
     assert ("see handover.html" in todo, "mend" in todo) == (True, True)
 

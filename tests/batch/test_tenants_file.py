@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice, product
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook_lib.batch.summary import TenantRow, summary_csv, summary_html
-from runbook_lib.batch.tenants_file import SIZE_LIMIT, read_tenants
-from runbook_lib.errors import SettingsError
-from runbook_lib.secret import scrubber
-from runbook_lib.settings import COLUMNS
-from tests.test_settings import GOOD, SANDBOX
+from runbook_lib.core.errors import SettingsError
+from runbook_lib.core.secret import scrubber
+from runbook_lib.settings.model import COLUMNS
+from runbook_lib.settings.pasted import as_meant, damage
+from runbook_lib.settings.table_text import SIZE_LIMIT
+from runbook_lib.settings.tenants_file import read_tenants
+from tests.builders import GOOD, SANDBOX
 
 HEADER = ",".join(COLUMNS)
 
@@ -56,7 +59,7 @@ def refusal(path):
 @pytest.mark.parametrize(("end", "encoding"), [("\n", "utf-8"), ("\r\n", "utf-8-sig"), ("\r\n", "utf-8"), ("\n\n", "utf-8")])
 def test_values_stay_as_written(tmp_path, end, encoding):
     names = ["NA", "007", "null", "no", "1e3", "12:30:45"]
-    rows = [row(name=name, auth0_connection=f"connection-{name}") for name in names]
+    rows = [row(name=name, auth0_connection=f"connection-{name}", scim_app_name=f"SCIM {name}") for name in names]
     assert [tenant.name for tenant in read_tenants(written(tmp_path, *rows, end=end, encoding=encoding))] == names
 
 
@@ -79,10 +82,14 @@ def test_a_quoted_cell_may_hold_a_comma(tmp_path):
 
 @given(st.lists(st.text(alphabet="abcXYZ0189 -.&'=+\u00e4\u00df\u4e2d", min_size=1, max_size=20), min_size=1, max_size=5))
 def test_names_come_back_as_typed_or_the_file_is_refused(tmp_path_factory, names):
-    typed = [name.strip() for name in names]
-    rows = [row(name=f'"{name}"', auth0_connection=f"connection-{number}") for number, name in enumerate(names)]
+    typed = [as_meant("name", name) for name in names]  # without a spreadsheet's apostrophe
+    rows = [
+        row(name=f'"{name}"', auth0_connection=f"connection-{number}", scim_app_name=f"SCIM {number}")
+        for number, name in enumerate(names)
+    ]
     path = written(tmp_path_factory.mktemp("file"), *rows)
-    if all(typed) and len({name.casefold() for name in typed}) == len(typed):
+    is_whole = not any(damage("name", name) for name in typed)  # a formula
+    if all(typed) and is_whole and len({name.casefold() for name in typed}) == len(typed):
         assert [tenant.name for tenant in read_tenants(path)] == typed
     else:
         assert "name" in str(refusal(path))
@@ -111,7 +118,8 @@ def test_yaml_carries_what_a_row_cannot(tmp_path, top):
 
 def test_yaml_values_stay_as_written(tmp_path):
     names = ["no", "NA", "0123", "12:30:45", "null", "~", "1.0"]
-    path = written_yaml(tmp_path, "".join(entry(name=name, auth0_connection=f"c-{number}") for number, name in enumerate(names)))
+    entries = [entry(name=name, auth0_connection=f"c-{n}", scim_app_name=f"SCIM {n}") for n, name in enumerate(names)]
+    path = written_yaml(tmp_path, "".join(entries))
     assert [tenant.name for tenant in read_tenants(path)] == names
 
 
@@ -123,7 +131,7 @@ def test_yaml_values_stay_as_written(tmp_path):
         ([row()], HEADER.replace("turn_on", "turn_off"), "row 1, column turn_off", "Did you mean turn_on"),
         ([row()], HEADER.replace("turn_on", "name"), "row 1, column name", "twice"),
         ([row()], HEADER.replace("turn_on", "mapping"), "row 1, column mapping", "Write a YAML file"),
-        ([row()], HEADER.replace(",", ";"), "row 1", "not separated by commas"),
+        ([row()], HEADER.replace(",", ";"), "row 2", "1 cells where the header has 13"),
         (["a,b"], "name,test_user", "row 1, column auth0_domain, auth0_connection", "is missing"),
         ([row() + ",more"], HEADER, "row 2", "14 cells where the header has 13"),
         ([row(), "", "contoso"], HEADER, "row 4", "1 cells"),
@@ -132,6 +140,12 @@ def test_yaml_values_stay_as_written(tmp_path):
         ([row(), row(name="CONTOSO", auth0_connection="x")], HEADER, "row 3, column name", "same name as row 2"),
         ([row(name="\u00c4"), row(name="A\u0308", auth0_connection="x")], HEADER, "row 3, column name", "same name as row 2"),
         ([row(), row(name="other")], HEADER, "row 3, column auth0_connection", "same connection as row 2"),
+        (
+            [row(), row(name="other", auth0_connection="x", scim_app_name=GOOD["scim_app_name"].upper())],
+            HEADER,
+            "row 3, column scim_app_name",
+            "the same enterprise application as row 2",
+        ),
         ([row(auth0_client_secret="Zx9-very-secret")], HEADER, "row 2, column auth0_client_secret", "not a reference"),
         ([row(entra_client_secret="env:MISSING")], HEADER, "row 2, column entra_client_secret", "env:MISSING"),
         ([row(auth0_client_secret="file:missing")], HEADER, "row 2, column auth0_client_secret", "cannot be read"),
@@ -164,7 +178,16 @@ def test_a_bad_file_is_refused_with_row_and_column(tmp_path, rows, header, place
         (entry() + "  turn_on: no\n", "row 1, column turn_on", "twice"),
         (f"# ours\n\n{entry()}  extra: x\n", "row 3, column extra", "no such setting"),
         (f"{entry()}{entry(name='other')}", "row 14, column auth0_connection", "same connection as row 1"),
-        (entry() + "  accept: [everything]\n", "row 1, column accept.0", "turn-common-endpoint-off"),
+        (entry() + "  accept: [unblok]\n", "row 1, column accept", "Did you mean unblock? Correct it"),
+        (
+            entry() + "  accepted: [{hazard: block, count: many}]\n",
+            "row 1, column accepted",
+            "entry 1, count is not a whole number.",
+        ),
+        (entry() + "  deletion_threshold: 0\n", "row 1, column deletion_threshold", "is less than 1."),
+        (entry() + "  deletion_threshold: 9000000\n", "row 1, column deletion_threshold", "is more than 100000."),
+        (entry() + "  mapping: [userName]\n", "row 1, column mapping", "entry 1 is not a mapping of names to values."),
+        (entry() + "  accept: [everything]\n", "row 1, column accept", "entry 1 is none of turn-common-endpoint-off"),
         (entry() + "  assign: []\n", "row 1, column assign", "list is empty"),
         (entry() + "  mapping:\n", "row 1, column mapping", "list is empty"),
         (entry() + "  mapping: {scim: a, auth0: b}\n", "row 1, column mapping", "is not a list"),
@@ -172,7 +195,7 @@ def test_a_bad_file_is_refused_with_row_and_column(tmp_path, rows, header, place
         (entry() + " turn_on: no\n", "row ", "cannot be read"),
         (entry() + "---\n" + entry(), "row ", "cannot be read"),
         ("[" * 5_000, "", "nested too deeply"),
-        ("- &a [*a]", "", "not a list of tenants"),
+        ("- &a [*a]", "", "lead in a circle"),
         (entry() + '  "Zx9-very-secret": x\n', "row 1, column (not a name)", "no such setting"),
         (entry() + '  "Zx9-very-secret": x\n' * 2, "row 1, column (not a name)", "twice"),
         (entry(auth0_client_secret="[very-secret]"), "row 1, column auth0_client_secret", "is not a text"),
@@ -193,11 +216,11 @@ def test_all_problems_of_a_file_are_told_together_one_line_each(tmp_path):
         row(name="C", auth0_connection="d"),
     ]
     assert str(refusal(written(tmp_path, *rows))).splitlines() == [
-        "Reading the settings: 4 problems",
+        "Reading the settings: 5 problems in 4 rows",
         "  row 2, column auth0_domain: is not of the form <tenant>.auth0.com or <tenant>.<region>.auth0.com; "
         "a custom domain cannot be used here, take the tenant's own from the Auth0 dashboard",
-        "  row 3, column cloud, turn_on: cloud is none of public, usgov, china or sandbox:READY_FILE; "
-        "turn_on is neither yes nor no",
+        "  row 3, column cloud: is none of public, usgov, china or sandbox:READY_FILE",
+        "  row 3, column turn_on: is neither yes nor no",
         "  row 4, column entra_client_secret: env:MISSING is empty or not set. Set it, then run again; nothing was sent",
         "  row 5, column name: the same name as row 4. Give each tenant a name of its own",
         "The whole file is refused. Correct it and run again; nothing was sent.",
@@ -207,8 +230,8 @@ def test_all_problems_of_a_file_are_told_together_one_line_each(tmp_path):
 @pytest.mark.parametrize(
     ("octets", "words"),
     [
-        (b"\xff\xfen\x00a\x00", "NUL"),
-        (b"name\nM\xfcller\n", "not UTF-8"),
+        (b"\xff\xfen\x00a\x00", "no such column"),
+        ("name\n\u041c\u044e\u043b\u043b\u0435\u0440\n".encode("cp1251"), "not UTF-8"),
         (b"x" * (SIZE_LIMIT + 1), "larger than"),
         (f"{HEADER}\n{'x' * 200_000}".encode(), "cannot be read"),
         (None, "cannot be read"),
@@ -265,3 +288,24 @@ def test_what_a_reference_stands_for_is_not_kept_when_the_file_was_read(sandbox)
     times = scrubber._times[secret]
     read_tenants(Path(sandbox.ready["tenants_file"]))
     assert scrubber._times[secret] == times
+
+
+@pytest.mark.parametrize("form", ["csv", "yaml", "csv, one name"])
+def test_of_very_many_unknown_columns_the_first_few_are_told(form, tmp_path):
+    """50,000 columns in a CSV file; in a YAML file, which is read far more slowly, 2,000."""
+    names = ["column_" + "".join(letters) for letters in islice(product("abcdefghij", repeat=5), 50_000)]
+    path = tmp_path / ("tenants.yaml" if form == "yaml" else "tenants.csv")
+    if form == "yaml":
+        path.write_text("- name: acme\n" + "".join(f"  unknown {n}: x\n" for n in range(2_000)))
+    else:
+        names = names if form == "csv" else ["name"] * 50_000
+        path.write_text(",".join(["name", "auth0_domain", *names]) + "\n" + ",".join("x" for _ in range(len(names) + 2)) + "\n")
+    with pytest.raises(SettingsError) as refused:
+        read_tenants(path)
+    told = {
+        "csv": "column_aaaaa, column_aaaab, column_aaaac, column_aaaad, column_aaaae, column_aaaaf and 49994 more",
+        "yaml": "(not a name) and 1994 more",
+        "csv, one name": "name",
+    }
+    assert f"(row 1, column {told[form]})" in str(refused.value)
+    assert len(str(refused.value)) < 1_000

@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,20 @@ POOL = 4  # processes of papermill: the fastest of 2, 4, 8 and 16 on 2 cores
 
 def floor(tenants: Sequence[Any], jobs: int, out: Path) -> None:
     """Bare threads in one process: the same calls through the same clients, one small file a tenant; no notebook, no journal."""
-    from runbook_lib.engine import Engine
-    from runbook_lib.journal import Journal
-    from runbook_lib.session import SANDBOX_PACE, open_view
-    from runbook_lib.settings import RunMode
-    from runbook_lib.steps import STEPS
+    from runbook_lib.engine.engine import Engine
+    from runbook_lib.engine.journal import Journal
+    from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
+    from runbook_lib.run.sign_ins import SANDBOX_PACE, open_view
 
     class NoJournal(Journal):
         def write(self, event: str, **facts: Any) -> int:
             return 0
 
     def one(tenant: Any) -> None:
-        nowhere = NoJournal(out / "none")
-        engine = Engine(open_view(tenant), mode=RunMode.PLAN, journal=nowhere, pace=SANDBOX_PACE, now=lambda: datetime.now(UTC))
-        rows = [{"step": step.number, "status": engine.do(step.number).status} for step in STEPS]
+        nowhere, view = NoJournal(out / "none"), open_view(tenant)
+        view.read_ahead = lambda *_facts: None  # type: ignore[method-assign]  # one question after the other, as a script asks
+        engine = Engine(view, is_applying=False, journal=nowhere, pace=SANDBOX_PACE, steps=OLDER_AZURE_AD.steps)
+        rows = [{"step": step.number, "status": engine.do(step.number).status} for step in OLDER_AZURE_AD.steps]
         (out / tenant.name).mkdir()
         (out / tenant.name / "results.json").write_text(json.dumps(rows))
 
@@ -56,15 +55,16 @@ def papermill_one(values: dict[str, Any], out: Path) -> None:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    from runbook_lib.batch.one_tenant import NOTEBOOK, STARTS
-    from runbook_lib.settings import COLUMNS
+    from runbook_lib.batch.one_tenant import STARTS
+    from runbook_lib.core.places import notebook
+    from runbook_lib.settings.model import COLUMNS
 
     folder = out / values["name"]
     folder.mkdir()
     parameters = {**{name: values[name] for name in COLUMNS}, "mode": "plan", "out": str(folder)}
     for start in range(1, STARTS + 1):
         try:
-            papermill.execute_notebook(str(NOTEBOOK), str(folder / NOTEBOOK.name), parameters, progress_bar=False)
+            papermill.execute_notebook(str(notebook()), str(folder / notebook().name), parameters, progress_bar=False)
         except (DeadKernelError, RuntimeError):  # a port it was to bind is taken: one kernel in some hundred, measured
             if start == STARTS:
                 raise
@@ -76,7 +76,7 @@ CONTESTANTS: dict[str, Callable[[Sequence[Any], int, Path], None]] = {"floor": f
 
 
 def main() -> None:
-    from runbook_lib.batch.tenants_file import read_tenants
+    from runbook_lib.settings.tenants_file import read_tenants
 
     name, file, count, jobs, out = sys.argv[1:]
     tenants = [tenant for tenant in read_tenants(Path(file)) if tenant.name.startswith("tenant-")][: int(count)]

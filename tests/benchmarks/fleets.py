@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runbook_lib.sandbox.pressure import PLANS
 from tests.benchmarks.measuring import Bench
 
 BAD = 3
@@ -27,7 +28,7 @@ _OWN = ("auth0", "graph", "login")
 
 @dataclass(frozen=True)
 class Faulty:
-    """What became of a fleet in bad weather: tenants by status, the faults struck, and whom the resumed run asked for."""
+    """A fleet in bad weather: tenants by status, the faults struck, and the tenants the resumed run asked for."""
 
     statuses: dict[str, int]
     explained: dict[str, str]
@@ -141,7 +142,8 @@ class Paced:
 def paced(count: int, per_second: float = 2.0, burst: int = 10, jobs: int = 4) -> Paced:
     """Plan so many tenants, several kernels at once, while Auth0 takes so many requests a second.
 
-    2 a second and 10 at once is what it grants a non-production tenant of an enterprise (rate limit configurations page).
+    2 a second is what it grants a tenant without production: 10 at once of an enterprise, 2 of a free plan (rate limit
+    configurations pages).
     """
     with Bench.opened(count) as bench, tempfile.TemporaryDirectory() as folder:
         bench.control("POST", "/pressure", {"per_second": per_second, "burst": burst})
@@ -149,8 +151,23 @@ def paced(count: int, per_second: float = 2.0, burst: int = 10, jobs: int = 4) -
         done = _run([bench.ready["tenants_file"], *names, "--jobs", str(jobs), "--out", f"{folder}/out"])
         assert {one["status"] for one in done["tenants"]} == {"pending"}
         history = bench.control("GET", "/history")
-        limited = [one for one in history if one["service"] == "auth0" and one["path"].startswith("/api/v2/")]
-        times = [one["at_s"] for one in limited]
-        needed_s = (len(limited) - burst) / per_second
-        span_s = max(times) - min(times)
-        return Paced(len(limited), sum(one["status"] == 429 for one in limited), span_s, 1 - needed_s / span_s)
+        return _used(history, "/api/v2/", burst, per_second)
+
+
+def paced_by_kind(count: int, plan: str = "essentials") -> Paced:
+    """Apply the procedure to so many tenants, all at once, on a plan with a limit for each kind; the figures are connections'."""
+    with Bench.opened(count) as bench, tempfile.TemporaryDirectory() as folder:
+        bench.control("POST", "/pressure", {"plan": plan})
+        names = [argument for number in range(1, count + 1) for argument in ("--only", f"tenant-{number:04d}")]
+        command = [bench.ready["tenants_file"], *names, "--mode", "apply", "--jobs", str(count), "--out", f"{folder}/out"]
+        assert {one["status"] for one in _run(command)["tenants"]} == {"done"}
+        history = bench.control("GET", "/history")
+        assert not [one for one in history if one["status"] == 429]
+        return _used(history, "/api/v2/connections", *PLANS[plan].kinds["connections"])
+
+
+def _used(history: Sequence[dict[str, Any]], path: str, burst: float, per_second: float) -> Paced:
+    limited = [one for one in history if one["service"] == "auth0" and one["path"].startswith(path)]
+    times = [one["at_s"] for one in limited]
+    needed_s, span_s = (len(limited) - burst) / per_second, max(times) - min(times)
+    return Paced(len(limited), sum(one["status"] == 429 for one in limited), span_s, 1 - needed_s / span_s)

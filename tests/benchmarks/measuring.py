@@ -21,13 +21,16 @@ from typing import Any
 import psutil
 import requests
 
-from runbook_lib.batch.one_tenant import NOTEBOOK
+from runbook_lib.core.places import notebook
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.sandbox.process import launched
-from runbook_lib.steps import STEPS
 
 _PR_SET_CHILD_SUBREAPER = 36
 _CHANGES_PENDING = 4
-_ENVIRONMENT = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+# As pip installs packages: compiled. Without that every process compiles what it imports.
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1"
+}
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,12 @@ def verify(name: str, out: Path, count: int) -> None:
     assert len(results) == count, f"{name}: {len(results)} results of {count}"
     for path in results:
         rows = json.loads(path.read_text())
-        assert [row["step"] for row in rows] == [step.number for step in STEPS], path
+        assert [row["step"] for row in rows] == [step.number for step in OLDER_AZURE_AD.steps], path
         assert sum(row["status"] == "PLANNED" for row in rows) == 14, path
         if name != "floor":
-            page = json.loads((path.parent / NOTEBOOK.name).read_text())
+            page = json.loads((path.parent / notebook().name).read_text())
             shown = [cell for cell in page["cells"] if "session.do" in "".join(cell["source"]) and cell["outputs"]]
-            assert len(shown) == len(STEPS), path
+            assert len(shown) == len(OLDER_AZURE_AD.steps), path
             assert f'name = "{path.parent.name}"' in json.dumps(page).replace('\\"', '"'), path
             assert page["metadata"]["papermill"]["exception"] is None, path
 

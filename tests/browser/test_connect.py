@@ -21,7 +21,7 @@ ADELE = "Adele Vance"
 
 def practise(guide):
     """Open the form for a real tenant, and let it mean the sandbox."""
-    guide.page.get_by_label("Real tenant").check()
+    guide.page.get_by_label("Set up my tenant").check()
     guide.page.get_by_label("Microsoft cloud").select_option(label="Sandbox, to practise")
 
 
@@ -48,13 +48,15 @@ def test_a_tenant_is_connected_by_six_typed_fields_at_most_and_no_secret_is_save
     sign_in_to_auth0(guide, row)
     expect(guide.start_card).to_contain_text("All 11 permissions are there")
     verdicts = guide.start_card.locator("label", has=guide.page.locator('input[name="connection"]'))
-    expect(verdicts).to_have_count(8)
+    expect(verdicts).to_have_count(9)
     expect(verdicts.filter(has_text="oid-with-users-azure-ad")).to_contain_text("newer")
     expect(verdicts.filter(has_text="oid-with-users-azure-ad").get_by_role("link")).to_have_attribute(
         "href", re.compile("inbound-scim-for-new-azure-ad-connections")
     )
     expect(verdicts.filter(has_text="common-endpoint-azure-ad")).to_contain_text("unsure")
     expect(verdicts.filter(has_text="fresh-azure-ad")).to_contain_text("older")
+    assert max(pill.bounding_box()["width"] for pill in verdicts.locator(".scim-state").all()) < 160  # a word is no bar
+    expect(guide.page.get_by_role("heading", name="Connection", exact=True)).to_be_focused()  # where the sign-in leads
     verdicts.filter(has_text="fresh-azure-ad").get_by_role("radio").check()
     guide.page.get_by_label("Client secret of an app registration").check()
     expect(guide.page.get_by_role("textbox", name="Entra tenant")).to_have_value(row["entra_tenant"])
@@ -223,7 +225,7 @@ def test_a_certificate_signs_in_and_a_kernel_restart_keeps_the_choices_without_t
 
 
 def pasted(guide, row):
-    """Return a Management API token and a Graph token, as somebody has them from elsewhere."""
+    """Return a Management API token and a Graph token, as a user has them from elsewhere."""
     ready = guide.lab.ready
     auth0 = {
         "grant_type": "client_credentials",

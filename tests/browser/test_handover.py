@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
-from runbook_lib.batch.tenants_file import read_tenants
-from runbook_lib.guided.handover import with_hand_over
-from runbook_lib.session import Session
-from runbook_lib.settings import RunMode, TenantSettings
-from tests.browser.conftest import settings_of
+from runbook_lib.page.handover import with_hand_over
+from runbook_lib.run.tenant_run import Session
+from runbook_lib.settings.model import RunMode, TenantSettings
+from runbook_lib.settings.tenants_file import read_tenants
+from tests.browser.conftest import PICTURES, settings_of
+from tests.browser.lab import BROKEN_WORDS, STICKS_OUT
 from tests.browser.test_access import complaints
 from tests.browser.test_connect import practise, sign_in_to_auth0
 from tests.browser.test_procedure import writes
@@ -23,7 +25,7 @@ def start_hand_over(guide, row):
     practise(guide)
     sign_in_to_auth0(guide, row)
     guide.start_card.locator("label", has_text="fresh-azure-ad").get_by_role("radio").check()
-    guide.page.get_by_label("Nobody: the customer's administrator does the Entra part").check()
+    guide.page.get_by_label("No sign-in: the customer's administrator does the Entra part").check()
     guide.page.get_by_label("Test user").fill(row["test_user"])
     guide.page.get_by_role("button", name="Plan all steps").click()
     expect(guide.state("1.2")).to_contain_text("To do")
@@ -67,7 +69,7 @@ def test_hand_over_from_sheet_and_token_to_verification(guide, control, tmp_path
     make.click()
     shown = guide.card("2.2").get_by_role("group", name="SCIM token, shown once")
     expect(shown).to_be_visible()
-    expect(guide.card("2.2")).to_contain_text("waits to be used")  # the card was drawn anew, and what it shows stayed
+    expect(guide.card("2.2")).to_contain_text("waits to be used")  # the card was drawn again, and what it shows stayed
     token = shown.locator("code").inner_text()
     assert TOKEN.fullmatch(token)
     shown.get_by_role("button", name="Copy").click()
@@ -98,6 +100,7 @@ def test_hand_over_from_sheet_and_token_to_verification(guide, control, tmp_path
     guide.card("4.2").get_by_role("button", name="Look again").click()
     expect(guide.state("4.2")).to_contain_text("Checked")
     expect(guide.card("4.2")).to_contain_text("Verified from Auth0")
+    expect(guide.card("4.2").get_by_role("button", name=re.compile("^Next: 3"))).to_have_count(0)
     expect(guide.state("2.2")).to_contain_text("Already right")
     assert {guide.states()[number] for number in ("3.6", "3.9", "3.11")} == {"Checked"}
     assert guide.states()["3.7"] == "Handed over"  # leaves no trace
@@ -118,14 +121,14 @@ def given_by_its_owner(guide, control):
 
 def nobody_signs_in_to_auth0(guide):
     practise(guide)
-    guide.page.get_by_label("Nobody: its owner does the Auth0 part").check()
+    guide.page.get_by_label("No sign-in: its owner does the Auth0 part").check()
     expect(guide.start_card.get_by_label("SCIM endpoint URL")).to_be_visible()  # another form: a person sees it, then types
 
 
 def sign_in_to_entra(guide, row):
     guide.page.get_by_role("button", name="Go on with Entra").click()
     guide.page.get_by_label("Client secret of an app registration").check()
-    expect(guide.page.get_by_label("Nobody: the customer's administrator")).to_have_count(0)  # one side has to be ours
+    expect(guide.page.get_by_label("No sign-in: the customer's administrator")).to_have_count(0)  # one side has to be ours
     guide.page.get_by_role("textbox", name="Entra tenant").fill(row["entra_tenant"])
     guide.page.get_by_label("Application (client) id").fill(row["entra_client_id"])
     guide.page.get_by_label("Client secret", exact=True).fill(row["entra_client_secret"])
@@ -172,6 +175,10 @@ def test_the_mirror_from_what_was_sent_to_provisioning_turned_on(guide, control)
     guide.card("4.3").get_by_label("The owner of the Auth0 side has told me").check()
     assert complaints(guide) == []
     take.click()
+    expect(guide.state("4.3")).to_contain_text("To do")
+    told = re.search(r"forecast: (\d+) update", guide.card("4.3").inner_text())
+    assert told
+    guide.card("4.3").get_by_label("type how many that are").fill(told[1])
     guide.apply("4.3")
     expect(guide.state("1.2")).to_contain_text("Note")
     _the_token_is_nowhere(guide, token)
@@ -189,7 +196,7 @@ def test_the_mirror_before_anything_was_sent_makes_the_sheet_for_the_owner(guide
     nobody_signs_in_to_auth0(guide)
     guide.start_card.get_by_label("Auth0 domain").fill(row["auth0_domain"])
     guide.page.get_by_role("button", name="Go on with Entra").click()
-    expect(guide.start_card.get_by_role("alert")).to_contain_text("column auth0_connection")
+    expect(guide.start_card.get_by_role("alert")).to_contain_text("The connection is missing")
     guide.start_card.get_by_role("textbox", name="Connection", exact=True).fill("fresh-azure-ad")
     sign_in_to_entra(guide, row)
     guide.start_card.get_by_label("Test user").fill(row["test_user"])
@@ -212,12 +219,17 @@ def test_the_sheet_is_readable_on_paper_and_on_a_small_screen(guide):
     summary.get_by_role("button", name="Write the report").click()
     expect(summary).to_contain_text("report.html")
     [sheet] = guide.lab.folder.rglob("handover.html")
-    page = guide.page.context.new_page()
-    page.set_viewport_size({"width": 400, "height": 800})
-    page.goto(sheet.as_uri())
+    assert sheet.exists()
+    with guide.page.expect_popup() as opened:
+        summary.get_by_role("link", name="Open Sheet for the other side").click()
+    page = opened.value
+    page.set_viewport_size({"width": 390, "height": 844})
     expect(page.get_by_role("heading", name="3.9 Send the object id as externalId")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert (page.evaluate(STICKS_OUT), page.evaluate(BROKEN_WORDS, "body")) == (0, [])
     assert len(page.pdf(format="A4")) > 10_000
+    page.emulate_media(media="print")
+    assert page.evaluate(BROKEN_WORDS, "body") == []
+    page.close()
 
 
 def test_the_demo_of_a_hand_over_is_one_choice_away_and_right_for_everybody(guide, control):
@@ -230,6 +242,45 @@ def test_the_demo_of_a_hand_over_is_one_choice_away_and_right_for_everybody(guid
     guide.card("2.2").get_by_role("button", name="Make and show the token once").click()
     expect(guide.card("2.2").get_by_role("button", name="Copy")).to_be_focused()
     assert complaints(guide) == []
-    guide.page.get_by_label("Real tenant").check()
+    guide.page.get_by_label("Set up my tenant").check()
     expect(guide.page.get_by_label("Auth0 domain")).to_be_visible()
     assert TOKEN.search(guide.save()) is None
+
+
+def test_pictures_of_a_hand_over(guide, control, request, tmp_path):
+    if not request.config.getoption("--pictures"):
+        pytest.skip("pictures are written with --pictures")
+    row = settings_of(guide.lab, "fresh")
+    start_hand_over(guide, row)
+    expect(guide.state("4.3")).to_contain_text("Handed over")
+    guide.page.locator("#scim-entra-stage").evaluate("(stage) => stage.scrollIntoView({block: 'start'})")
+    guide.picture("handover-choose")
+    guide.rail.get_by_role("link", name="3.6").click()
+    guide.picture("handover-plan", of=guide.card("3.6"))
+    for number in ("1.2", "1.3"):
+        guide.apply(number)
+    guide.rail.get_by_role("link", name="2.2").click()
+    card = guide.card("2.2")
+    card.get_by_role("button", name="Make and show the token once").click()
+    shown = card.get_by_role("group", name="SCIM token, shown once")
+    expect(shown).to_be_visible()
+    card.screenshot(path=str(PICTURES / "handover-token.png"), mask=[shown.locator("code")], mask_color="#d9dee5")
+    token = shown.locator("code").inner_text()
+    shown.get_by_role("button", name="Hide").click()
+    summary = guide.page.locator("#scim-summary")
+    summary.get_by_role("button", name="Write the report").click()
+    with guide.page.expect_popup() as opened:
+        summary.get_by_role("link", name="Open Sheet for the other side").click()
+    opened.value.set_viewport_size({"width": 1000, "height": 900})
+    opened.value.wait_for_timeout(300)
+    opened.value.screenshot(path=str(PICTURES / "handover-sheet.png"))
+    opened.value.close()
+    connection = next(c for c in control("GET", "/state")["auth0"]["connections"].values() if c["name"] == "fresh-azure-ad")
+    (tmp_path / "entra").write_text(row["entra_client_secret"])
+    sent = {**row, "oidc_client_id": connection["options"]["client_id"]}
+    the_administrator_does_their_part(guide, sent, token, connection["id"], tmp_path / "sent", tmp_path)
+    card = guide.card("4.2")
+    card.get_by_role("button", name="Look again").click()
+    expect(guide.state("4.2")).to_contain_text("Checked")
+    guide.rail.get_by_role("link", name="4.2").click()
+    guide.picture("handover-verified")

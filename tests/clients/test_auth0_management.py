@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from runbook_lib.clients.auth0_management import Auth0Management
-from runbook_lib.models import EntraUser
+from runbook_lib.services.auth0.management import Auth0Management
+from runbook_lib.services.entra.models import EntraUser
 
 
 class Pages:
     """Answers a search with so many users, 100 a page, and keeps what was asked."""
 
     def __init__(self, count):
-        self.users = [{"user_id": f"waad|{n}", "email": "shared@x.example", "identities": []} for n in range(count)]
+        self.users = [{"user_id": f"waad|{n}"} for n in range(count)]
         self.asked = []
 
     def read(self, path, query):
-        self.asked.append(dict(query).get("page", "0"))
+        asked = dict(query)
+        self.asked.append(asked["page"])
         start = int(self.asked[-1]) * 100
-        return self.users[start : start + 100]
+        page = self.users[start : start + 100]
+        return {"users": page, "total": len(self.users)} if "include_totals" in asked else page
 
 
-def test_users_who_share_addresses_are_all_counted():
-    """Who is not seen in Auth0 is not counted among those whom the start would block."""
-    for count, pages in ((0, 1), (99, 1), (100, 2), (230, 3)):
+def test_the_users_of_a_connection_are_read_to_their_end():
+    """A person not seen in Auth0 is not counted among those that the start would block."""
+    for count, pages in ((0, 1), (99, 1), (100, 1), (101, 2), (230, 3), (1000, 10)):
         service = Pages(count)
-        assert len(Auth0Management(service).users_of_connection("c", ["shared@x.example"])) == count
+        total, users = Auth0Management(service).users_of_connection("c", ["user_id"])
+        assert (total, [user["user_id"] for user in users]) == (count, [f"waad|{n}" for n in range(count)])
         assert service.asked == [str(page) for page in range(pages)]
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.clients import auth0_management as auth0
-from runbook_lib.clients import microsoft_graph as graph
+from runbook_lib.services.auth0 import management as auth0
+from runbook_lib.services.entra import graph
 
 ID = "00000000-0000-4000-8000-000000000001"
 HOSTILE = ["", "../x", "x/../y", f"{ID}/../..", f"{ID}?x", f"{ID}#", "' or 1 eq 1", "common", "%2e%2e", f" {ID}", f"{ID}\n"]

@@ -24,15 +24,17 @@ from runbook_lib.sandbox.world import Document, ScimProvisioning, World
 from tests.contracts.test_vendors_descriptions import Request, Response
 
 NOT_REPLAYED = {
-    "create waad connection": "the runbook makes no connection, the sandbox neither",
-    "delete connection": "the runbook deletes no connection, the sandbox neither",
+    "create waad connection with userid_attribute=sub": "of May 2025, with thumbprints, app_domain and a provisioning ticket; "
+    "the other recording of a new connection is of November 2025 and has none",
 }
 EVERY_SCOPE = (
-    "read:connections update:connections read:connections_options update:connections_options read:scim_config create:scim_config "
+    "read:connections update:connections create:connections delete:connections read:connections_options "
+    "update:connections_options read:scim_config create:scim_config "
     "update:scim_config delete:scim_config read:scim_token create:scim_token delete:scim_token read:users update:users "
     "delete:users read:logs read:clients"
 ).split()
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+CONNECTION = re.compile(r"con_[A-Za-z0-9]{16}")
 TOKEN = re.compile(r"tok_[A-Za-z0-9]{16}(\.([0-9a-f]{64}|<64 lowercase hex characters, masked here>))?")
 
 
@@ -103,6 +105,8 @@ def plain(value: Any, mapping: list[Document]) -> Any:
         return [plain(item, mapping) for item in value]
     if isinstance(value, str) and TIME.fullmatch(value):
         return "<time>"
+    if isinstance(value, str) and CONNECTION.fullmatch(value):
+        return "<connection>"
     if isinstance(value, str) and TOKEN.fullmatch(value):
         return "<token>" if "." in value else "<token id>"
     return mapping if value == "<30 entries, see default-mapping.*.json>" else value
@@ -118,7 +122,8 @@ def test_every_recording_is_answered_alike(contracts: Path, management: Manageme
             continue
         target = urlsplit(request["url"])
         parts = target.path.split("/")
-        given(management.world, title, parts[4] if len(parts) > 4 else "", recorded["body"])
+        if not title.startswith("create waad"):
+            given(management.world, title, parts[4] if len(parts) > 4 else "", recorded["body"])
         path = target.path
         if parts[-1].startswith("tok_"):  # the recorded token is not ours: delete the one we have
             path = "/".join([*parts[:-1], management.world.auth0.provisioning[parts[4]].tokens[0]["token_id"]])
@@ -128,7 +133,7 @@ def test_every_recording_is_answered_alike(contracts: Path, management: Manageme
         if answer.body is not None:
             assert answer.content_type == recorded["content_type"], title
         replayed.append(title)
-    assert (len(replayed), len(examples)) == (16, 19)
+    assert (len(replayed), len(examples)) == (18, 19)
 
 
 def test_a_changed_configuration_keeps_when_it_was_made(management: Management) -> None:

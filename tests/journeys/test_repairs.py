@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from runbook_lib.errors import TenantBusy
-from runbook_lib.session import Session
-from runbook_lib.settings import RunMode
-from runbook_lib.steps import STEPS
+from runbook_lib.core.errors import TenantBusy
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
+from runbook_lib.run.tenant_run import Session
+from runbook_lib.settings.model import RunMode
 from tests.journeys.test_journeys import connection_of, scim_side
 
 
@@ -24,10 +24,15 @@ def test_a_finished_tenant_without_its_journal_is_left_alone(sandbox, tenant, ca
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "truncate"])
-def test_a_token_whose_answer_was_lost_is_found_and_replaced(kind, sandbox, tenant, carry_out, control):
+def test_a_token_whose_answer_was_lost_is_named_and_left_since_others_may_have_made_it(kind, sandbox, tenant, carry_out, control):
     control("POST", "/faults", [{"service": "auth0", "method": "POST", "path": "*/tokens", "nth": 1, "kind": kind}])
     run = carry_out(tenant("fresh"))
-    assert (run.status, len(tokens_of(sandbox, "fresh"))) == ("done", 1)
+    first, _ = tokens_of(sandbox, "fresh")
+    row = next(row for row in run.rows if row["step"] == "2.2")
+    assert (run.status, [write for write in run.writes() if write.startswith("DELETE")]) == ("done", [])
+    assert f"Auth0 shows {first} of that time. It is left" in row["reason"]
+    again = carry_out(tenant("fresh"))
+    assert (again.status, again.writes(), first in str(again.rows)) == ("unchanged", [], True)
 
 
 def test_an_application_whose_answer_was_lost_is_waited_for_not_made_again(tenant, carry_out, entra, control):
@@ -46,7 +51,7 @@ def test_a_claim_whose_answer_was_lost_is_this_runs_own_and_no_other_runs(kind, 
 
 def test_a_run_that_stopped_before_saving_leaves_no_second_token(sandbox, tenant, carry_out, tmp_path):
     session = Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "run-x" / "fresh")
-    for step in STEPS[:9]:
+    for step in OLDER_AZURE_AD.steps[:9]:
         session.do(step.number)
     [lost] = tokens_of(sandbox, "fresh")
     session.lock.free()  # what the end of its process does
@@ -111,8 +116,8 @@ def test_people_who_share_an_address_of_an_auth0_user_are_not_matched_by_mail_un
     users["Alex Wilber"]["mail"] = users["Christie Cline"]["mail"]
     run = carry_out(tenant("fresh"))
     row = next(row for row in run.rows if row["status"] == "BLOCKED")
-    assert (row["step"], run.writes(), "shared" in row["reason"]) == ("4.3", [], True)
-    assert carry_out(tenant("fresh", accept=("shared-mail-addresses",))).status == "done"
+    assert (row["step"], run.writes(), "another person's: " in row["reason"]) == ("4.3", [], True), row
+    assert carry_out(tenant("fresh", accept=("someone-elses-user",))).status == "done"
 
 
 def test_an_application_that_provisions_another_address_is_not_taken_over_unasked(tenant, carry_out, entra):
@@ -140,3 +145,40 @@ def test_a_marker_of_another_connection_is_respected(tenant, carry_out, entra):
     principal["notes"] = "[inbound-scim-runbook con_0000000000000000]"
     run = carry_out(tenant("half-done"))
     assert (run.status, run.writes(), run.statuses()["3.2"]) == ("blocked", [], "BLOCKED")
+
+
+# A year later ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_that_has_ended_is_replaced_by_a_run_of_the_finished_tenant(sandbox, tenant, carry_out):
+    carry_out(tenant("fresh"))
+    [ended] = tokens_of(sandbox, "fresh")
+    sandbox.world.clock.advance(366 * 86_400)
+    planned = carry_out(tenant("fresh"), "plan")
+    row = next(row for row in planned.rows if row["step"] == "2.2")
+    assert (planned.status, row["status"], "connection test" in row["reason"]) == ("pending", "PLANNED", True)
+    again = carry_out(tenant("fresh"))
+    [new] = tokens_of(sandbox, "fresh")
+    assert (again.status, new != ended) == ("done", True)
+    assert (carry_out(tenant("fresh")).status, tokens_of(sandbox, "fresh")) == ("unchanged", [new])
+
+
+def test_a_token_of_entra_s_that_was_deleted_is_replaced_though_another_stands_beside_it(sandbox, tenant, carry_out):
+    carry_out(tenant("fresh"))
+    provisioning = sandbox.world.auth0.provisioning[connection_of(sandbox, "fresh")["id"]]
+    [held] = provisioning.tokens
+    other = {**held, "token_id": "tok_Other00000000000"}
+    provisioning.tokens[:] = [other]
+    provisioning.token_values = {other["token_id"]: f"{other['token_id']}.{'0' * 64}"}
+    again = carry_out(tenant("fresh"))
+    ids = tokens_of(sandbox, "fresh")
+    assert (again.status, ids[0], len(ids)) == ("done", other["token_id"], 2)
+    assert carry_out(tenant("fresh")).status == "unchanged"
+
+
+def test_a_token_that_is_about_to_end_is_named_with_its_day(sandbox, tenant, carry_out):
+    carry_out(tenant("fresh"))
+    sandbox.world.clock.advance(350 * 86_400)
+    again = carry_out(tenant("fresh"))
+    row = next(row for row in again.rows if row["step"] == "2.2")
+    assert (again.status, "ends on 2027-01-05, in 14 days" in row["reason"]) == ("unchanged", True)

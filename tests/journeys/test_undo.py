@@ -8,8 +8,8 @@ import json
 import pytest
 
 from runbook_lib.__main__ import main
-from runbook_lib.session import Session
-from runbook_lib.settings import RunMode
+from runbook_lib.run.tenant_run import Session
+from runbook_lib.settings.model import RunMode
 
 
 @pytest.fixture
@@ -117,7 +117,9 @@ def test_the_command_plans_then_undoes(sandbox, tenant, carry_out, entra):
     planned = CliRunner().invoke(main, ["undo", str(run.out.parent)])
     assert (planned.exit_code, "Nothing was written" in planned.stdout) == (4, True)
     done = CliRunner().invoke(main, ["undo", str(run.out.parent), "--mode", "apply", "--json"])
-    assert (done.exit_code, json.loads(done.stdout)[0]["status"]) == (0, "done"), done.output
+    [result] = json.loads(done.stdout)
+    assert (done.exit_code, result["status"], result["left"]) == (0, "done", 1), done.output  # the test user's profile
+    assert "look at what stays of this run" in done.stderr
     assert not [p for p in entra("fresh").service_principals.values() if p["displayName"].startswith("Acme SCIM")]
 
 
@@ -129,7 +131,7 @@ def test_a_folder_without_journals_is_bad_usage(tmp_path):
 
 
 def test_a_run_of_another_tenant_is_not_taken_back(sandbox, tenant, carry_out):
-    """Somebody copied settings over, or took a journal along: nothing is asked of the other tenant."""
+    """A user copied settings over, or took a journal along: the undo sends the other tenant no request."""
     from click.testing import CliRunner
 
     run = carry_out(tenant("fresh"))
@@ -149,3 +151,67 @@ def test_hostile_names_do_nothing_on_the_page_of_an_undo(tenant, carry_out, entr
     page = (run.out / "undo.html").read_text()
     assert "&lt;b&gt;SCIM" in page
     assert ("<b>SCIM" in page, "<img" in page, "\u202e" in page) == (False, False, False)
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "{", '{"name": "fresh"}'])
+def test_settings_that_cannot_be_used_hide_nothing_of_the_other_tenants(text, tenant, carry_out):
+    from runbook_lib.batch.undo import undo_run
+
+    run = carry_out(tenant("fresh"))
+    odd = run.out.parent / "odd"
+    odd.mkdir()
+    (odd / "journal.jsonl").write_text((run.out / "journal.jsonl").read_text())
+    (odd / "settings.json").write_text(text)
+    fresh, failed = undo_run(run.out.parent, RunMode.APPLY, (), lambda _line: None)
+    assert (fresh["name"], fresh["status"], failed["name"], failed["status"]) == ("fresh", "done", "odd", "failed")
+
+
+def test_a_report_after_an_undo_says_that_the_run_was_taken_back_and_claims_nothing_any_more(tenant, carry_out, take_back):
+    from runbook_lib.run.report import tenant_status
+
+    run = carry_out(tenant("fresh"))
+    take_back(tenant("fresh"), run.out)
+    status, about = tenant_status(run.out / "journal.jsonl")
+    assert (status, about.startswith("taken back 20"), "Auth0: " in about) == ("undone", True, True)
+    assert "Taken back</strong>: taken back" in (run.out / "report.html").read_text()
+    rows = json.loads((run.out / "results.json").read_text())
+    assert [row["step"] for row in rows if row["status"] in ("CHANGED", "PLANNED")] == []
+    assert next(row for row in rows if row["step"] == "3.4")["reason"].startswith("Taken back 20")
+
+
+def test_a_run_undone_and_made_again_is_not_taken_back_by_the_first_undo_again(sandbox, tenant, carry_out, entra, take_back):
+    first = carry_out(tenant("fresh"))
+    take_back(tenant("fresh"), first.out)
+    second = carry_out(tenant("fresh"))
+    assert second.status == "done"
+    before = state_of(sandbox, entra("fresh"))
+    assert take_back(tenant("fresh"), first.out)[::2] == ("unchanged", [])
+    assert state_of(sandbox, entra("fresh")) == before
+
+
+def test_a_job_that_others_started_keeps_everything_until_it_is_off(sandbox, tenant, carry_out, entra, take_back):
+    run = carry_out(tenant("fresh", turn_on="no"))
+    customer = entra("fresh")
+    [saved] = [p for p in customer.provisioning.values() if p.jobs]
+    [job] = saved.jobs.values()
+    job["schedule"]["state"] = "Active"
+    before = state_of(sandbox, customer)
+    status, rows, writes = take_back(tenant("fresh", turn_on="no"), run.out)
+    assert (status, writes, state_of(sandbox, customer)) == ("blocked", [], before)
+    assert "Turn provisioning off in Entra" in str(rows)
+    job["schedule"]["state"] = "Disabled"
+    assert take_back(tenant("fresh", turn_on="no"), run.out)[0] == "done"
+    assert not [p for p in customer.service_principals.values() if p["displayName"].startswith("Acme SCIM")]
+
+
+def test_what_others_did_inside_of_the_application_keeps_it(sandbox, tenant, carry_out, entra, take_back):
+    run = carry_out(tenant("fresh"))
+    customer = entra("fresh")
+    [saved] = [p for p in customer.provisioning.values() if p.jobs]
+    principal = next(p for p in customer.service_principals.values() if p["displayName"].startswith("Acme SCIM"))
+    principal["notes"] += "\nAsk Miriam before you delete this."
+    status, rows, _ = take_back(tenant("fresh"), run.out)
+    assert principal["id"] in customer.service_principals
+    row = next(row for row in rows if "enterprise application" in row["title"])
+    assert (status, row["status"], "its notes were edited" in row["reason"]) == ("done", "NOTED", True)
+    assert (saved.secrets.get("SecretToken"), principal["notes"]) == (None, "\nAsk Miriam before you delete this.")

@@ -10,19 +10,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from runbook_lib.batch.tenants_file import read_tenants
 from runbook_lib.sandbox.server import Sandbox
 from runbook_lib.sandbox.world import EntraTenant
+from runbook_lib.settings.tenants_file import read_tenants
+from tests.patience import PATIENCE_S, until
 from tests.reliability.laboratory import Laboratory
-
-GONE_WITHIN_S = 30.0
 
 
 class Command:
@@ -74,7 +73,7 @@ class Command:
 
     def end(self) -> int:
         """Wait for the end and return the exit code."""
-        return self._process.wait(120)
+        return self._process.wait(PATIENCE_S)
 
     def said(self) -> str:
         self._said.flush()
@@ -95,10 +94,7 @@ class Command:
 
 
 def wait_until_gone(processes: list[psutil.Process]) -> None:
-    deadline = time.monotonic() + GONE_WITHIN_S
-    while any(_is_alive(process) for process in processes):
-        assert time.monotonic() < deadline, f"still there after {GONE_WITHIN_S} s: {processes}"
-        time.sleep(0.02)
+    until(lambda: not any(_is_alive(process) for process in processes), f"the end of {processes}")
 
 
 def _is_alive(process: psutil.Process) -> bool:
@@ -126,7 +122,7 @@ def holding(sandbox: Sandbox, method: str, ending: str) -> Iterator[Held]:
     def slowly(call: Any) -> Any:
         if (call.method, call.path.endswith(ending), held.reached.is_set()) == (method, True, False):
             held.reached.set()
-            held.release.wait(60)
+            held.release.wait(2 * PATIENCE_S)
         return handler(call)
 
     simulation._routed = slowly  # type: ignore[method-assign]
@@ -140,13 +136,17 @@ def holding(sandbox: Sandbox, method: str, ending: str) -> Iterator[Held]:
 class Standing(Laboratory):
     """The judge for one tenant of a running sandbox. Made before the first run, when all is still as it was."""
 
-    def __init__(self, sandbox: Sandbox, name: str) -> None:
+    def __init__(self, sandbox: Sandbox, name: str, folder: Path) -> None:
+        self.folder = folder
         everyone = {tenant.name: tenant for tenant in read_tenants(Path(sandbox.ready["tenants_file"]))}
         self.name, self.settings, self.furnished = name, everyone[name], False
         self.world, self.simulation = sandbox.world, sandbox.simulation
         self.early_starts = []
         self.before = copy.deepcopy((self.connection, self._schemas(), self._mapping_rows()))
         self.foreign_tokens = {token["token_id"] for token in self.tokens()}
+
+    def journals(self) -> Iterable[Path]:
+        return self.folder.rglob(f"{self.name}/journal.jsonl")
 
     @property
     def entra(self) -> EntraTenant:

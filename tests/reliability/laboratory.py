@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,18 +13,19 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 
-from runbook_lib.errors import RunbookError
-from runbook_lib.http import open_session
+from runbook_lib.core.errors import RunbookError
+from runbook_lib.http.session import open_session
+from runbook_lib.run.machine import Machine
+from runbook_lib.run.tenant_run import Session
 from runbook_lib.sandbox.auth0.routes import new_token
 from runbook_lib.sandbox.demo_tenants import build_world
 from runbook_lib.sandbox.in_process import InProcessAdapter
 from runbook_lib.sandbox.server import Sandbox, simulate
 from runbook_lib.sandbox.simulation import KINDS, Fault, Simulation
-from runbook_lib.sandbox.world import EntraTenant
-from runbook_lib.session import Machine, Session
-from runbook_lib.settings import RunMode, TenantSettings
+from runbook_lib.sandbox.world import EntraTenant, World
+from runbook_lib.settings.model import RunMode, TenantSettings
 
-SERVICES = {"localhost:1": "auth0", "localhost:2": "login", "localhost:3": "graph"}
+SERVICES = {"localhost:1": "auth0", "localhost:2": "login", "localhost:3": "graph", "localhost:5": "files"}
 IN_MEMORY = {"auth0_domain": "localhost:1", "authority": "https://localhost:2", "graph": "https://localhost:3/v1.0"}
 TARGET_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 WORK_EMAIL = 'emails[type eq "work"].value'
@@ -33,12 +34,39 @@ KILLS = ("kill_before", "kill_after")
 ALL_KINDS = (*KINDS, *KILLS)
 
 
+def settings_in(
+    folder: Path, name: str, world: World, entra: EntraTenant, connection: Mapping[str, Any], ready: Mapping[str, str]
+) -> TenantSettings:
+    """Return the settings of one tenant of a simulated world, with its secrets and the world's addresses in files of a folder."""
+    client = next(c for c in world.auth0.clients.values() if "read:connections_options" in c.scopes)
+    application = next(c for c in entra.clients.values() if not c.is_public_client)
+    for file, text in (("auth0", client.client_secret), ("entra", application.client_secret)):
+        (folder / file).write_text(text)
+    (folder / "ca.pem").touch()
+    (folder / "ready.json").write_text(json.dumps({"ca_bundle": str(folder / "ca.pem"), **ready}))
+    return TenantSettings.from_parameters(
+        {
+            "name": name,
+            "auth0_domain": ready["auth0_domain"],
+            "auth0_connection": connection["name"],
+            "auth0_client_id": client.client_id,
+            "auth0_client_secret": f"file:{folder / 'auth0'}",
+            "entra_tenant": entra.id,
+            "entra_client_id": application.client_id,
+            "entra_client_secret": f"file:{folder / 'entra'}",
+            "cloud": f"sandbox:{folder / 'ready.json'}",
+            "scim_app_name": f"Acme SCIM ({name})",
+            "test_user": next(iter(entra.users.values()))["userPrincipalName"],
+        }
+    )
+
+
 class Killed(BaseException):
     """The process is gone: nothing after this line happens, no handler, no clean-up."""
 
 
 class _Wire(BaseAdapter):
-    """Has the tool's own requests carried by another adapter, and kills the tool before or after one of them."""
+    """Carries the tool's own requests by another adapter, and kills the tool before or after one of them."""
 
     def __init__(self, laboratory: Laboratory, carrier: BaseAdapter) -> None:
         super().__init__()
@@ -72,7 +100,7 @@ class Outcome:
 
 @dataclass
 class Laboratory:
-    """One tenant. `furnish` makes a customer of whom much exists already and must survive.
+    """One tenant. `furnish` makes a customer with much that exists already and must survive.
 
     With a `sandbox` its world takes the place of the sandbox's, and every request goes over HTTPS.
     """
@@ -87,7 +115,7 @@ class Laboratory:
     early_starts: list[str] = field(default_factory=list)
     runs: int = 0
     elapsed_s: float = 0.0
-    set_back_s: float = 0.0  # by so much somebody has set this machine's clock back
+    set_back_s: float = 0.0  # by so much this machine's clock was set back
 
     def __post_init__(self) -> None:
         self.name = "half-done" if self.furnished else "fresh"
@@ -103,7 +131,7 @@ class Laboratory:
         self.before = copy.deepcopy((self.connection, self._schemas(), self._mapping_rows()))
         self.foreign_tokens = {token["token_id"] for token in self.tokens()}
         self._watch_starts()
-        self.settings = self._settings()
+        self.settings = settings_in(self.folder, self.name, self.world, self.entra, self.connection, self.ready)
 
     @property
     def entra(self) -> EntraTenant:
@@ -132,7 +160,7 @@ class Laboratory:
         return session
 
     def _furnish(self) -> None:
-        """Make what somebody else set up: a token in use, 40 mapping rows, a deletion guard, an edited mapping, more options."""
+        """Make another person's set-up: a token in use, 40 mapping rows, a deletion guard, an edited mapping, more options."""
         provisioning = self.world.auth0.provisioning[self.connection["id"]]
         document, text = new_token(self.world, ["get:users"], None)
         provisioning.tokens.append(document)
@@ -170,29 +198,6 @@ class Laboratory:
     def applications(self) -> list[dict[str, Any]]:
         return [p for p in self.entra.service_principals.values() if p["displayName"] == self.settings.scim_app_name]
 
-    def _settings(self) -> TenantSettings:
-        client = next(c for c in self.world.auth0.clients.values() if "read:connections_options" in c.scopes)
-        application = next(c for c in self.entra.clients.values() if not c.is_public_client)
-        for name, text in (("auth0", client.client_secret), ("entra", application.client_secret)):
-            (self.folder / name).write_text(text)
-        (self.folder / "ca.pem").touch()
-        (self.folder / "ready.json").write_text(json.dumps({"ca_bundle": str(self.folder / "ca.pem"), **self.ready}))
-        return TenantSettings.from_parameters(
-            {
-                "name": self.name,
-                "auth0_domain": self.ready["auth0_domain"],
-                "auth0_connection": self.connection["name"],
-                "auth0_client_id": client.client_id,
-                "auth0_client_secret": f"file:{self.folder / 'auth0'}",
-                "entra_tenant": self.entra.id,
-                "entra_client_id": application.client_id,
-                "entra_client_secret": f"file:{self.folder / 'entra'}",
-                "cloud": f"sandbox:{self.folder / 'ready.json'}",
-                "scim_app_name": f"Acme SCIM ({self.name})",
-                "test_user": next(iter(self.entra.users.values()))["userPrincipalName"],
-            }
-        )
-
     # Runs --------------------------------------------------------------------------------------------------------------
 
     def next_kill(self) -> str:
@@ -207,7 +212,7 @@ class Laboratory:
             self.simulation.faults.append(Fault("*", "*", "*", number, kind))
 
     def before_request(self, number: int, work: Callable[[], object]) -> None:
-        """Let somebody else do all their work between two requests of the tool, right before its `number`-th from now on."""
+        """Let another person do all their work between two requests of the tool, right before its `number`-th from now on."""
         self.meanwhile[self.sent + number] = work
 
     def let_others_work(self) -> None:
@@ -242,9 +247,13 @@ class Laboratory:
         )
 
     def run(self, mode: str = "apply", *, machine: str = "here") -> Outcome:
-        """Run all steps in a folder of its own beside those of earlier runs."""
+        """Run all steps in a folder of its own, next to those of earlier runs."""
         self.runs += 1
         return self._session(self.out(self.runs, machine), mode, machine)
+
+    def resume(self, run: int) -> Outcome:
+        """Run a run again in its own folder: the first is 1."""
+        return self._session(self.out(run), "apply", "here")
 
     def undo(self, run: int, mode: str = "apply", *, machine: str = "here") -> Outcome:
         """Take a run back: the first is 1."""
@@ -313,13 +322,35 @@ class Laboratory:
         found += ["SCIM mapping"] * (mapping_rows is not None and provisioning.configuration["mapping"] != mapping_rows)
         tokens = {token["token_id"]: sorted(token["scopes"]) for token in provisioning.tokens}
         found += ["foreign token gone"] * (not self.foreign_tokens <= set(tokens))
-        own = {token_id: scopes for token_id, scopes in tokens.items() if token_id not in self.foreign_tokens}
+        left = self.foreign_tokens | self.tokens_of_lost_answers()
+        own = {token_id: scopes for token_id, scopes in tokens.items() if token_id not in left}
         found += [f"{len(own)} own tokens"] * (len(own) != 1)
         found += ["token scopes"] * any(scopes != SCOPES for scopes in own.values())
         applications = self.applications()
         if len(applications) != 1:
             return [*found, f"{len(applications)} applications"]
         return found + self._entra_wrongs(applications[0]["id"], set(own), schemas, before_start=before_start)
+
+    def journals(self) -> Iterable[Path]:
+        """Return the journals of all runs so far."""
+        return self.folder.glob("outputs-*/*/*/journal.jsonl")
+
+    def tokens_of_lost_answers(self) -> set[str]:
+        """Return the tokens whose ids no run has read: they may be others', so that the tool names them and leaves them."""
+        journals = [path.read_text() for path in self.journals()]
+        ids = {token["token_id"] for token in self.tokens()} - self.foreign_tokens
+        return {token_id for token_id in ids if not any(f'"token": "{token_id}"' in text for text in journals)}
+
+    def follow_the_remedy(self, outcome: Outcome) -> bool:
+        """Delete, as a person, the token that a blocked run names because its maker is unknown; say whether it named one."""
+        named = [token_id for token_id in self.tokens_of_lost_answers() if token_id in outcome.about]
+        if outcome.status != "blocked" or not named:
+            return False
+        found = self.world.auth0.provisioning[self.connection["id"]]
+        found.tokens = [token for token in found.tokens if token["token_id"] not in named]
+        for token_id in named:
+            del found.token_values[token_id]
+        return True
 
     def _entra_wrongs(self, application: str, own: set[str], schemas: Any, *, before_start: bool) -> list[str]:
         saved = self.entra.provisioning.get(application)
@@ -342,7 +373,7 @@ class Laboratory:
         found += ["sync all"] * (saved.secrets.get("SyncAll") != "false")
         found += _schema_wrongs(saved.schemas[job["id"]], schemas[0] if schemas else None)
         person = self.entra.users[next(iter(self.entra.users))]
-        profiles = [u for u in self.world.auth0.users.values() if u.get("email") == person["mail"].lower()]
+        profiles = [u for u in self.world.auth0.users.values() if u.get("email", "").lower() == person["mail"].lower()]
         linked = [u.get("app_metadata", {}).get("external_id") for u in profiles]
         found += ["test user"] * (linked != [person["id"]] or bool(profiles[0].get("blocked")))
         found += ["quarantine"] * (job["status"]["quarantine"] is not None)
@@ -351,10 +382,30 @@ class Laboratory:
         return found
 
 
+def number_of_the_request(folder: Path, path: str, *, method: str = "POST", furnished: bool = False) -> int:
+    """Return the number of the tool's own request of a first run that writes to a path."""
+    folder.mkdir()
+    laboratory, seen = Laboratory(folder, furnished=furnished), []
+    handler = laboratory.simulation._routed
+
+    def watched(call: Any) -> Any:
+        seen.extend([laboratory.sent] * (call.method == method and call.path.endswith(path)))
+        return handler(call)
+
+    laboratory.simulation._routed = watched  # type: ignore[method-assign]
+    laboratory.run()
+    return seen[0]
+
+
 def user_mapping(schema: dict[str, Any]) -> dict[str, Any]:
     return next(
         m for rule in schema["synchronizationRules"] for m in rule["objectMappings"] if m["targetObjectName"] == TARGET_USER
     )
+
+
+def group_mappings(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    mappings = [m for rule in schema["synchronizationRules"] for m in rule["objectMappings"]]
+    return [mapping for mapping in mappings if mapping["sourceObjectName"] == "Group"]
 
 
 def _schema_wrongs(schema: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
@@ -363,12 +414,15 @@ def _schema_wrongs(schema: dict[str, Any], before: dict[str, Any] | None) -> lis
     found = ["Create is on"] * (mapping["flowTypes"] != "Update,Delete")
     found += ["externalId"] * (rows["externalId"]["source"]["expression"] != "[objectId]")
     found += ["work email"] * (rows[WORK_EMAIL]["matchingPriority"] != 2)
+    found += ["groups are sent"] * any(one["enabled"] is not False for one in group_mappings(schema))
     if before is not None:
         after, wanted = copy.deepcopy(schema), copy.deepcopy(before)
         for document in (after, wanted):
             document.pop("version", None)
             own = user_mapping(document)
             own["flowTypes"] = ""
+            for one in group_mappings(document):
+                one["enabled"] = False
             for row in own["attributeMappings"]:
                 if row["targetAttributeName"] == "externalId":
                     row["source"] = {}

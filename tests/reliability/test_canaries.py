@@ -34,9 +34,11 @@ from nbconvert import HTMLExporter
 from runbook_lib.sandbox.demo_tenants import write_tenants_file
 from runbook_lib.sandbox.server import Sandbox
 from runbook_lib.sandbox.simulation import KINDS
+from tests.patience import PATIENCE_S
 
 PROXY_PASSWORD = "proxy/canary+word 1"
 AWKWARD = "'\"q&<é\\/+=%"  # what every way of writing writes in its own way
+AWKWARD_ASCII = AWKWARD.replace("é", "")  # a client secret with another letter is refused before anything is sent
 CONTROL = "home/trace.log"
 PIECE = 24  # so many characters in a row are a leak as well: verbose tracebacks cut long values in the middle
 PLACES = [
@@ -150,9 +152,9 @@ class Stage:
         """Start afresh; return the pasted tokens."""
         self.sandbox.reset(23)
         world = self.sandbox.world
-        next(iter(world.auth0.clients.values())).client_secret = f"auth0-canary{AWKWARD}{'A0z' * 12}"
+        next(iter(world.auth0.clients.values())).client_secret = f"auth0-canary{AWKWARD_ASCII}{'A0z' * 12}"
         for number, tenant in enumerate(world.entra.values()):
-            next(iter(tenant.clients.values())).client_secret = f"entra-canary-{number}{AWKWARD}{'E9x' * 6}"
+            next(iter(tenant.clients.values())).client_secret = f"entra-canary-{number}{AWKWARD_ASCII}{'E9x' * 6}"
         for number, connection in enumerate(world.auth0.connections.values()):
             if "client_secret" in connection["options"]:
                 connection["options"]["client_secret"] = f"oidc-canary-{number}{AWKWARD}{'O7y' * 9}"
@@ -247,11 +249,12 @@ def _in(block: str) -> str:
 
 
 def seen_meanwhile(process: subprocess.Popen, out: Path) -> dict[tuple[str, int, int], bytes]:
-    """Look at every file below `out` every 20 ms until the process ends."""
+    """Look at every file below `out` every 20 ms until the process has ended, and once more."""
     seen: dict[tuple[str, int, int], bytes] = {}
-    deadline = time.monotonic() + 180
-    while process.poll() is None:
+    deadline, is_over = time.monotonic() + PATIENCE_S, False
+    while not is_over:
         assert time.monotonic() < deadline
+        is_over = process.poll() is not None
         for path in out.rglob("*"):
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # a part became the whole meanwhile
                 about = path.stat()
@@ -275,7 +278,7 @@ def gathered(base: Path) -> dict[str, bytes]:
 
 
 class RefusingProxy(socketserver.StreamRequestHandler):
-    """Answers 407 to whoever asks, after reading what they sent."""
+    """Answers 407 to every request, after reading it."""
 
     asked: ClassVar[list[bytes]] = []
 

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLE = (0, 4, 7, 12, 15)
-GATE, MERGE, TOKENS = "tests/steps/test_start_gate.py", "tests/steps/test_options_merge.py", "tests/steps/test_credentials.py"
+GATE, TOKENS, TOKEN = "tests/steps/test_start.py", "tests/steps/test_credentials.py", "tests/steps/test_scim_token.py"
+CONNECTION, SCIM, JOB = (f"tests/steps/test_{thing}.py" for thing in ("connection", "scim_configuration", "provisioning_job"))
+FORECAST, ROWS = "tests/steps/test_forecast_gate.py", "tests/steps/test_attribute_mappings.py"
 
 
 @dataclass(frozen=True)
@@ -30,85 +34,109 @@ class Removal:
 REMOVALS = (
     Removal(
         "a job in quarantine is started",
-        "steps/section_4_testing.py",
-        "    if job is not None and job.is_quarantined:\n",
+        "steps/start.py",
+        '    if job is not None and job.is_quarantined and settings.turn_on == "yes":\n',
         "    if False:\n",
         GATE,
     ),
     Removal("own token ids are ignored", "steps/credentials.py", "if token.token_id in ours and", "if", TOKENS),
     Removal(
         "Create stays on at the start",
-        "steps/section_4_testing.py",
+        "steps/start_conditions.py",
         'schema.flow_types == ("Update", "Delete")',
         '"Update" in schema.flow_types',
         GATE,
     ),
     Removal(
-        "the census limit is ignored",
-        "steps/section_4_testing.py",
-        "len(census.would_be_blocked) > settings.blocked_users_limit",
-        "False",
-        GATE,
+        "the limit of people to be blocked is ignored",
+        "steps/forecast_gate.py",
+        "len(people) <= settings.blocked_users_limit",
+        "bool(people)",
+        FORECAST,
     ),
-    Removal("an empty access list passes", "steps/section_4_testing.py", "bool(assigned) and {", "{", GATE),
+    Removal(
+        "the start is not held by the forecast",
+        "steps/start.py",
+        "        yield from forecast_gate.dangers(forecast, settings)\n",
+        "",
+        FORECAST,
+    ),
+    Removal(
+        "what a running job acts on is not held by the forecast",
+        "steps/running_job.py",
+        "in forecast_gate.dangers(forecast, settings, is_anyway_left_out=is_anyway_left_out):",
+        "in ():",
+        FORECAST,
+    ),
+    Removal("a running job is not paused first", "steps/running_job.py", "or not mappings_differ", "or True", FORECAST),
+    Removal(
+        "hidden members hold nothing", "steps/forecast_gate.py", "    if forecast.hidden_groups:\n", "    if False:\n", FORECAST
+    ),
+    Removal("an acceptance holds for more people", "settings/model.py", "one.count >= count", "True", FORECAST),
+    Removal("a departure may reach nobody", "steps/attribute_mapping_checks.py", 'if leaves != "false":', "if False:", ROWS),
+    Removal("another job may run", "steps/provisioning_job.py", "if job.is_running]:", "if False]:", JOB),
+    Removal("an empty access list passes", "steps/start_conditions.py", "bool(assigned) and {", "{", GATE),
     Removal(
         "options are not merged",
-        "steps/section_1_auth0_settings.py",
+        "steps/connection.py",
         'changed = {**options, "userid_attribute"',
         'changed = {"userid_attribute"',
-        MERGE,
+        CONNECTION,
     ),
-    Removal("display_name is left out", "clients/auth0_management.py", "connection.display_name is not None", "False", MERGE),
+    Removal(
+        "display_name is left out", "services/auth0/management.py", "connection.display_name is not None", "False", CONNECTION
+    ),
     Removal(
         "unreadable options count as empty",
-        "steps/section_1_auth0_settings.py",
-        "    if not connection.options:\n        raise",
-        "    if connection.options is False:\n        raise",
-        MERGE,
+        "steps/connection.py",
+        '    if not connection.options:\n        raise StepBlocked("The connection\'s options are not readable"',
+        '    if connection.options is False:\n        raise StepBlocked("The connection\'s options are not readable"',
+        CONNECTION,
     ),
     Removal(
         "the hazard of the common endpoint is ignored",
-        "steps/section_1_auth0_settings.py",
-        "    if connection.uses_common_endpoint:\n",
-        "    if False:\n",
-        MERGE,
+        "steps/connection.py",
+        "    if not connection.uses_common_endpoint:\n",
+        "    if True:\n",
+        CONNECTION,
     ),
     Removal(
-        "the hazard of oid is ignored",
-        "steps/section_1_auth0_settings.py",
-        'if connection.user_id_attribute_type == "oid":',
-        "if False:",
-        MERGE,
+        "the hazard of user ids that are no pairwise subjects is ignored",
+        "steps/connection.py",
+        "    if not doubt:\n",
+        "    if True:\n",
+        CONNECTION,
     ),
-    Removal("the lock is not taken", "lock.py", "self._lock.acquire(timeout=0)", "pass", "tests/test_lock.py"),
+    Removal("the lock is not taken", "run/lock.py", "self._lock.acquire(timeout=0)", "pass", "tests/run/test_lock.py"),
     Removal(
         "the journal does not wait for the disk",
-        "journal.py",
+        "engine/journal.py",
         "        if is_synced:\n            os.fsync(handle)\n",
         "",
-        "tests/test_journal.py",
+        "tests/engine/test_journal.py",
     ),
     Removal(
         "another machine's claim is ignored",
-        "claim.py",
-        'return marker.run.partition("@")[2] != run.partition("@")[2] and now < marker.until',
+        "tenant/app_notes.py",
+        'return marker.run.partition("@")[2] != run.partition("@")[2] and is_alive',
         "return False",
-        "tests/test_claim.py",
+        "tests/tenant/test_app_notes.py",
     ),
-    Removal("the claim is not asked for at the start", "steps/section_4_testing.py", " and not other_claim", "", GATE),
+    Removal("the claim is not asked for at the start", "steps/start_conditions.py", " and not other_claim", "", GATE),
     Removal(
         "a torn middle of a journal is passed over",
-        "journal.py",
-        '                raise JournalFailed(\n                    path, f"line',
-        '                continue\n                raise JournalFailed(\n                    path, f"line',
-        "tests/test_journal.py",
+        "engine/journal.py",
+        "            yield _checked(path, number, line)\n",
+        "            try:\n                yield _checked(path, number, line)\n"
+        "            except JournalFailed:\n                continue\n",
+        "tests/engine/test_journal.py",
     ),
     Removal(
         "a foreign journal tells of the past",
-        "journal.py",
-        "return runs == {(auth0_domain, connection, VERSION)}",
-        "return True",
-        "tests/test_journal.py",
+        "run/journals.py",
+        '    return {event.text("connection") for event in runs} <= set(names)',
+        "    return True",
+        "tests/engine/test_journal.py",
     ),
     Removal(
         "a deletion guard that is on is lowered",
@@ -119,20 +147,24 @@ REMOVALS = (
     ),
     Removal(
         "a third token is asked for",
-        "steps/section_2_endpoint_and_token.py",
+        "steps/scim_token.py",
         "if len(left) >= SCIM_TOKEN_LIMIT:",
         "if False:",
-        MERGE,
+        TOKEN,
     ),
     Removal(
         "leavers keep their access",
-        "mapping.py",
+        "tenant/scim_mapping.py",
         "return LEAVERS in mapping",
         "return True",
-        MERGE,
+        SCIM,
     ),
     Removal(
-        "any domain is an Auth0 domain", "settings.py", "_AUTH0_DOMAIN.fullmatch(domain)", "domain", "tests/test_settings.py"
+        "any domain is an Auth0 domain",
+        "settings/texts.py",
+        "_AUTH0_DOMAIN.fullmatch(domain)",
+        "domain",
+        "tests/settings/test_settings.py",
     ),
 )
 
@@ -153,7 +185,7 @@ def run(folder: Path, tests: str) -> subprocess.CompletedProcess[str]:
     options = ["-x", "-q", "--noconftest", "--disable-plugin-autoload", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", *options, str(folder / tests)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False, timeout=PATIENCE_S)
 
 
 def test_every_guard_is_missed_when_it_is_gone(tmp_path, figure, trials):
@@ -173,5 +205,5 @@ def test_the_text_of_every_guard_stands_there_once(removal):
 
 
 def test_the_copy_is_what_is_tested_and_right_as_it_is(tmp_path):
-    nothing = Removal("nothing", "lock.py", "import json\n", "import json\n", "")
+    nothing = Removal("nothing", "run/lock.py", "import json\n", "import json\n", "")
     assert run(without(nothing, tmp_path / "copy"), GATE).returncode == 0

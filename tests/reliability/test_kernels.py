@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
-from runbook_lib.batch.warm_kernels import manager_class, over_ipc
-from runbook_lib.batch.warm_process import can_be_warm
+from runbook_lib.batch.kernels.forkserver import can_be_warm
+from runbook_lib.batch.kernels.local import over_ipc
+from runbook_lib.batch.kernels.manager import StartedKernelManager, WarmKernelManager
+from tests.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.skipif(not can_be_warm(), reason="kernels are forked on Linux only")
 WAYS = 16  # kernels at a time
@@ -24,12 +26,12 @@ WAYS = 16  # kernels at a time
 
 @asynccontextmanager
 async def kernel(folder, kind="warm", **options):
-    manager = manager_class(kind)(kernel_name="python3", config=over_ipc(folder))
+    manager = (WarmKernelManager if kind == "warm" else StartedKernelManager)(kernel_name="python3", config=over_ipc(folder))
     await manager.start_kernel(extra_arguments=["--HistoryManager.enabled=False"], **options)
     client = AsyncKernelClient(**manager.get_connection_info(session=True), parent=manager)  # the runner's own waits in threads
     client.start_channels()
     try:
-        await client.wait_for_ready(timeout=60)
+        await client.wait_for_ready(timeout=PATIENCE_S)
         yield manager, client
     finally:
         await manager.shutdown_kernel()
@@ -40,7 +42,7 @@ async def value_of(client, code):
     """What `code` prints."""
     printed = []
     await client.execute_interactive(
-        code, timeout=30, output_hook=lambda message: printed.append(message["content"].get("text", ""))
+        code, timeout=PATIENCE_S, output_hook=lambda message: printed.append(message["content"].get("text", ""))
     )
     return "".join(printed).strip()
 
@@ -76,14 +78,14 @@ def test_the_process_that_is_forked_has_one_thread_and_has_not_chosen_a_progress
 def test_an_interrupt_ends_the_cell_and_not_the_kernel(tmp_path):
     async def go():
         async with kernel(tmp_path) as (manager, client):
-            sleeping = "    print('begun', flush=True)\n    time.sleep(30)"
+            sleeping = "    print('begun', flush=True)\n    time.sleep(600)"
             code = f"import time\ntry:\n{sleeping}\nexcept KeyboardInterrupt:\n    print('caught')"
             request = client.execute(code)
-            while (await client.get_iopub_msg(timeout=5))["msg_type"] != "stream":
+            while (await client.get_iopub_msg(timeout=PATIENCE_S))["msg_type"] != "stream":
                 pass
             await asyncio.sleep(0.05)
             await manager.interrupt_kernel()
-            answer = await client.get_shell_msg(timeout=5)
+            answer = await client.get_shell_msg(timeout=PATIENCE_S)
             assert answer["parent_header"]["msg_id"] == request
             return await value_of(client, "print('alive')")
 
@@ -94,7 +96,7 @@ def test_a_killed_kernel_is_seen_as_dead(tmp_path):
     async def go():
         async with kernel(tmp_path) as (manager, client):
             os.kill(int(await value_of(client, "import os; print(os.getpid())")), signal.SIGKILL)
-            deadline = time.monotonic() + 2
+            deadline = time.monotonic() + PATIENCE_S
             while await manager.is_alive() and time.monotonic() < deadline:
                 await asyncio.sleep(0.01)
             return await manager.is_alive()
@@ -127,15 +129,16 @@ RUNNER = """
 import asyncio, sys
 from pathlib import Path
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from runbook_lib.batch.warm_kernels import manager_class, over_ipc
+from runbook_lib.batch.kernels.local import over_ipc
+from runbook_lib.batch.kernels.manager import WarmKernelManager
 async def main():
-    manager = manager_class("warm")(kernel_name="python3", config=over_ipc(Path(sys.argv[1])))
+    manager = WarmKernelManager(kernel_name="python3", config=over_ipc(Path(sys.argv[1])))
     await manager.start_kernel()
     client = AsyncKernelClient(**manager.get_connection_info(session=True), parent=manager)
-    client.start_channels(); await client.wait_for_ready(timeout=60)
+    client.start_channels(); await client.wait_for_ready(timeout=240)
     await client.execute_interactive("import os; print(os.getpid(), os.getppid())",
         output_hook=lambda m: print(m["content"].get("text", ""), end="", flush=True))
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 if __name__ == "__main__":
     asyncio.run(main())
 """
@@ -149,10 +152,7 @@ def test_kernels_and_the_warm_process_end_when_the_runner_is_killed(tmp_path):
         pids = [int(word) for word in runner.stdout.readline().split()]
         assert len(pids) == 2
         runner.kill()
-    deadline = time.monotonic() + 5
-    while any(map(is_running, pids)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert [pid for pid in pids if is_running(pid)] == []
+    until(lambda: not any(map(is_running, pids)), "the end of the kernel and of the warm process")
 
 
 def is_running(pid):

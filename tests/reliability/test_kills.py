@@ -11,11 +11,13 @@ from collections import Counter
 
 import pytest
 
-from runbook_lib.errors import TenantBusy
-from runbook_lib.journal import read_events
-from runbook_lib.report import tenant_status
-from runbook_lib.session import Machine, Session
-from runbook_lib.settings import RunMode
+from runbook_lib.core.errors import TenantBusy
+from runbook_lib.engine.journal import read_lines
+from runbook_lib.run.machine import Machine
+from runbook_lib.run.report import tenant_status
+from runbook_lib.run.tenant_run import Session
+from runbook_lib.settings.model import RunMode
+from tests.patience import PATIENCE_S, until
 from tests.reliability.commands import Command, Standing, holding, of_nobody_s_business
 
 TENANTS = ("fresh", "half-done")
@@ -51,7 +53,7 @@ def kill_at(command, moment, target):
 def trial(sandbox, command, out, names, moment, target):
     """Kill one run and run again; return whether the kill was in time, when the run ended, and what is wrong afterwards."""
     sandbox.reset(7)
-    judges, foreign = [Standing(sandbox, name) for name in names], of_nobody_s_business(sandbox, names)
+    judges, foreign = [Standing(sandbox, name, out) for name in names], of_nobody_s_business(sandbox, names)
     with contextlib.ExitStack() as watching:
         for judge in judges:
             watching.enter_context(judge.starts_watched())
@@ -69,7 +71,7 @@ def trial(sandbox, command, out, names, moment, target):
     wrongs += [f"{judge.name}: {wrong}" for judge in judges for wrong in (*judge.wrongs(), *judge.early_starts)]
     wrongs += ["something foreign was touched"] * (of_nobody_s_business(sandbox, names) != foreign)
     for journal in (out / "runs").rglob("journal.jsonl"):
-        assert read_events(journal)  # raises where one cannot be read
+        assert read_lines(journal)  # raises where one cannot be read
     return is_killed, lasted_s, wrongs
 
 
@@ -86,12 +88,12 @@ def test_kills_at_random_moments_are_repaired_by_running_again(sandbox, command,
         done = killed.total()
         if done == count:
             break
-        assert number < 2 * count + 3, "runs end before they are killed: is the machine that uneven?"
+        assert number < 2 * count + 60, "runs end before they are killed"
         moment = takes_s * (done + dice.random()) / count
         target = "kernel" if done % 3 == 2 else "command"
         in_time, lasted_s, wrong = trial(sandbox, command, tmp_path / str(number), names, moment, target)
         killed[target] += in_time
-        takes_s = takes_s if in_time else min(takes_s, 0.98 * lasted_s)  # the machine had other work when it was measured
+        takes_s = takes_s if in_time else 0.9 * min(takes_s, lasted_s)  # the machine had other work when it was measured
         if wrong:
             wrongs[number, target, round(moment, 2)] = wrong
     figure("kills: of the command, of its kernel only", f"{killed['command']}, {killed['kernel']}")
@@ -102,20 +104,20 @@ def test_kills_at_random_moments_are_repaired_by_running_again(sandbox, command,
 
 def test_the_warm_process_and_its_helper_killed_as_they_start_do_not_end_the_batch(sandbox, command, tmp_path):
     """The process that kernels are forked from, and the tracker of resources of multiprocessing."""
-    first = command(tmp_path, *TENANTS)
-    while len(first.kernels()) < 2:
-        time.sleep(0.01)
-    first.kill_kernels()
+    with holding(sandbox, "POST", "/oauth/token"):  # the command signs in before it begins a tenant
+        first = command(tmp_path, *TENANTS)
+        until(lambda: len(first.kernels()) >= 2, "the two processes")
+        first.kill_kernels()
     assert first.end() == 0, first.said()
     rows = [(row["name"], row["status"]) for row in summary_of(first)]
     assert rows == [("fresh", "done"), ("half-done", "done")], first.said()
 
 
 def test_a_kernel_killed_inside_a_write_is_reported_as_interrupted_there(sandbox, command, tmp_path):
-    judge = Standing(sandbox, "fresh")
+    judge = Standing(sandbox, "fresh", tmp_path)
     with holding(sandbox, "PUT", "/synchronization/secrets") as held:
         first = command(tmp_path, "fresh")
-        assert held.reached.wait(60), first.said()
+        assert held.reached.wait(PATIENCE_S), first.said()
         assert first.kill_kernels()
     assert first.end() == 1
     [row] = summary_of(first)
@@ -130,15 +132,14 @@ def test_a_kernel_killed_inside_a_write_is_reported_as_interrupted_there(sandbox
 def test_a_tenant_at_work_is_refused_at_once_and_free_when_its_process_is_killed(sandbox, command, tenant, tmp_path):
     with holding(sandbox, "PUT", "/synchronization/secrets") as held:
         first = command(tmp_path / "x", "fresh")
-        assert held.reached.wait(60), first.said()
+        assert held.reached.wait(PATIENCE_S), first.said()
         [folder] = (tmp_path / "x" / "runs").iterdir()
         second = command(tmp_path / "x", "fresh")
         assert second.end() == 5
         assert f"another run holds it ({folder / 'fresh'})" in " ".join(second.said().split())
         [locks] = (tmp_path / "x" / "tmp").glob("inbound-scim-runbook-*")
-        start = time.monotonic()
         with pytest.raises(TenantBusy):
             Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "direct" / "fresh", machine=Machine(locks=locks))
-        assert time.monotonic() - start < 1
+        assert first.is_running  # so the refusal did not wait for its end
         first.kill()
         Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "direct" / "fresh", machine=Machine(locks=locks)).lock.free()

@@ -9,7 +9,7 @@ from tests.reliability.mutants import TESTS
 
 
 def test_a_change_in_a_guard_is_noticed(trials, figure):
-    modules = trials(["lock"], list(TESTS))
+    modules = trials(["run/lock"], list(TESTS))
     command = [sys.executable, "-m", "tests.reliability.mutants", *modules]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("mutants ") and " killed" in line]

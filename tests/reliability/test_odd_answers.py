@@ -89,7 +89,7 @@ def test_no_odd_answer_is_taken_for_nothing(odd, tmp_path, figure, trials):
 
 
 def test_an_answer_without_a_list_is_no_empty_list(odd, tmp_path):
-    """An empty object for the members of a group would let the census count nobody, and the start block them all."""
+    """An empty object for the members of a group would let the forecast count no one, and the start block them all."""
     laboratory = Laboratory(tmp_path)
     for number in range(1, 17):  # the plan's readings
         odd |= {"at": number, "body": b"{}", "sent": 0}

@@ -19,7 +19,7 @@ OURS = ("userid_attribute", "useCommonEndpoint", "waad_common_endpoint", "set_us
 
 
 class Customer(RuleBasedStateMachine):
-    """One customer, to whom everything happens."""
+    """One customer that everything happens to."""
 
     @initialize(furnished=st.booleans())
     def begin(self, furnished):
@@ -35,7 +35,7 @@ class Customer(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     def watch_starts(self):
-        """Take down whom a start would lock out: assigned and disabled in Entra, with a profile that may sign in."""
+        """Take down the people that a start would lock out: assigned and disabled in Entra, with a profile that may sign in."""
         handler = self.lab.simulation._routed
 
         def watched(call):
@@ -55,7 +55,7 @@ class Customer(RuleBasedStateMachine):
         return [user for user in self.lab.entra.users.values() if (user["mail"] or "").lower() in active]
 
     def assigned(self):
-        """The ids of whom the first cycle reaches: users assigned to our application, themselves or by their group."""
+        """The ids of the users that the first cycle reaches: assigned to our application, themselves or by their group."""
         ours = {principal["id"] for principal in self.lab.applications()}
         ids = {a["principalId"] for a in self.lab.entra.assignments if a["resourceId"] in ours}
         return ids | {member for group in ids for member in self.lab.entra.members.get(group, [])}
@@ -139,7 +139,7 @@ class Customer(RuleBasedStateMachine):
 
     @rule()
     def entra_works(self):
-        """Run a cycle of each job that is on and that nobody has spoilt since."""
+        """Run a cycle of each job that is on and that no action has spoilt since."""
         for saved in self.lab.entra.provisioning.values():
             for job_id, job in saved.jobs.items():
                 if job["schedule"]["state"] == "Active" and not self.lab.wrongs():

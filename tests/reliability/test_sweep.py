@@ -49,6 +49,7 @@ def trial(folder: Path, furnished: bool, number: int, kind: str, sandbox: Sandbo
     tries = [attempt(laboratory)]
     laboratory.mend()
     while len(tries) <= RERUNS and (laboratory.wrongs() or tries[-1][0].status not in ("done", "unchanged")):
+        laboratory.follow_the_remedy(tries[-1][0])
         tries.append(attempt(laboratory))
     wrongs = laboratory.wrongs()
     last = laboratory.run()

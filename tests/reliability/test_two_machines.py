@@ -1,7 +1,7 @@
 """Two operators on two machines: one works through a whole run between any two requests of the other's.
 
 Neither service offers a condition on a write, so that the claim in the application's notes narrows the window and cannot close
-it. What must hold: two reports of success never stand beside a wrong state, and what went wrong is named by running again.
+it. What must hold: two reports of success never come with a wrong state, and what went wrong is named by running again.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def test_options_are_hidden_without_their_scope_and_everything_else_is_not(auth0
         {"name": "renamed"},
         {"strategy": "oidc", "options": {}},
         {"provisioning_ticket_url": "https://x"},
-        {"options": None},
+        {},
         {"options": []},
         {"options": {"userid_attribute": "upn"}},
         {"options": {"set_user_root_attributes": "sometimes"}},
@@ -160,7 +160,7 @@ def test_each_way_of_paging_finds_every_connection_once(auth0: Management) -> No
         query = f"take=3&from={body['next']}"
     assert offsets == checkpoints == everyone
     totals = auth0("GET", "/connections", None, "strategy=waad&include_totals=true&per_page=2").body
-    assert {key: value for key, value in totals.items() if key != "connections"} == {"total": 8, "start": 0, "limit": 2}
+    assert {key: value for key, value in totals.items() if key != "connections"} == {"total": 9, "start": 0, "limit": 2}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_fields_choose_what_is_answered(auth0: Management) -> None:
     path = f"/connections/{auth0.connection('fresh-azure-ad')['id']}"
     assert auth0("GET", path, None, "fields=name,strategy").body == {"name": "fresh-azure-ad", "strategy": "waad"}
     assert "options" not in auth0("GET", path, None, "fields=options&include_fields=false").body
-    [user] = auth0("GET", "/users-by-email", None, "email=OWNER@acme.example&fields=name").body
+    [user] = auth0("GET", "/users-by-email", None, "email=owner@acme.example&fields=name").body
     assert user == {"name": "Owner"}
 
 
@@ -213,11 +213,12 @@ def test_a_token_ends_when_its_lifetime_says(auth0: Management) -> None:
     assert "valid_until" not in auth0("POST", path, {"scopes": ["get:users"], "token_lifetime": None}).body
 
 
-@pytest.mark.parametrize("body", [{"scopes": []}, {"scopes": ["read:users"]}, {"scopes": "get:users"}, {"name": "x"}, []])
+@pytest.mark.parametrize(
+    "body", [{"scopes": []}, {"scopes": ["read:users"]}, {"scopes": "get:users"}, {"name": "x"}, [], 0, False, "", b"null"]
+)
 def test_a_token_request_outside_the_description_is_refused(auth0: Management, body: Any) -> None:
     path = f"/connections/{auth0.connection('half-done-azure-ad')['id']}/scim-configuration/tokens"
-    expected = (201, 1) if body == [] else (400, 0)  # an empty list is no body to speak of
-    assert (auth0("POST", path, body).status, len(auth0("GET", path).body)) == expected
+    assert (auth0("POST", path, body).status, auth0("GET", path).body) == (400, [])
 
 
 def test_logs_are_found_by_type_and_connection_newest_first(auth0: Management) -> None:

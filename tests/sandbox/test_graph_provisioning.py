@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runbook_lib.sandbox.entra_engine import engine
 from tests.sandbox.graph_world import Graph
 
 URL = "https://localhost:1/scim/v2/connections/con_x?aadOptscim062020"
@@ -165,6 +166,7 @@ def test_patch_of_a_schema_is_a_404_with_json_in_its_message(graph, job):
 
 
 def test_a_saved_token_reads_back_as_a_star_and_the_rest_as_it_is(graph, new):
+    graph.world.switches.set({"secrets_list_after": {"calls": 0}})
     assert graph.call("PUT", f"{new}/secrets", pairs(BaseAddress=URL, SecretToken="tok_secret", SyncAll="false")).status == 204
     assert graph.get(f"{new}/secrets")["value"] == pairs(BaseAddress=URL, SecretToken="*", SyncAll="false")["value"]
 
@@ -177,15 +179,18 @@ def test_a_star_that_is_sent_back_becomes_the_token(done):
     assert graph.refusal("POST", f"{job}/validateCredentials", {"useSavedCredentials": True})[0] == 400
 
 
-@pytest.mark.parametrize(("replaces", "left"), [(False, {"BaseAddress": URL, "SyncAll": "true"}), (True, {"SyncAll": "true"})])
-def test_keys_that_are_not_sent_stay_or_go_as_the_world_says(graph, new, replaces, left):
-    graph.world.secrets_put_replaces = replaces
+@pytest.mark.parametrize(
+    ("reading", "left"), [("merge", {"BaseAddress": URL, "SyncAll": "true"}), ("replace", {"SyncAll": "true"})]
+)
+def test_keys_that_are_not_sent_stay_or_go_as_the_world_says(graph, new, reading, left):
+    graph.world.switches.set({"put_secrets": reading})
     graph.call("PUT", f"{new}/secrets", pairs(BaseAddress=URL, SyncAll="false"))
     graph.call("PUT", f"{new}/secrets", pairs(SyncAll="true"))
     assert graph.tenant.provisioning[new.split("/")[2]].secrets == left
 
 
 def test_an_empty_text_removes_a_key(graph, new):
+    graph.world.switches.set({"secrets_list_after": {"calls": 0}})
     graph.call("PUT", f"{new}/secrets", pairs(BaseAddress=URL, SyncAll="false"))
     graph.call("PUT", f"{new}/secrets", pairs(BaseAddress=""))
     assert graph.get(f"{new}/secrets")["value"] == pairs(SyncAll="false")["value"]
@@ -261,9 +266,13 @@ def test_start_clears_quarantine(done):
     assert (graph.get(job)["status"]["code"], graph.get(job)["status"]["quarantine"]) == ("Active", None)
 
 
-def test_a_job_without_credentials_does_not_start(graph, job):
-    assert graph.refusal("POST", f"{job}/start")[:2] == (400, "CredentialsMissing")
-    assert graph.get(job)["schedule"]["state"] == "Disabled"
+# hashicorp/terraform-provider-azuread, testAccSynchronizationJob_basic: started without any secret, enabled is true
+def test_a_job_without_credentials_starts_and_its_first_cycle_fails_into_quarantine(graph, job):
+    assert graph.call("POST", f"{job}/start").status == 204
+    found = graph.get(job)
+    assert (found["schedule"]["state"], found["status"]["code"]) == ("Active", "Active")
+    assert engine.run_cycle(graph.world, found["id"]) == {"ran": True, "quarantined": "CredentialsMissing"}
+    assert graph.get(job)["status"]["quarantine"]["reason"] == "EncounteredQuarantineException"
 
 
 @pytest.mark.parametrize(
@@ -273,6 +282,7 @@ def test_a_job_without_credentials_does_not_start(graph, job):
         ("Watermark", True, "Quarantine"),
         ("Watermark, QuarantineState", True, "Active"),
         ("None", True, "Quarantine"),
+        ("", True, "Active"),
     ],
 )
 def test_restart_clears_what_its_scope_names(done, scope, keeps_links, code):

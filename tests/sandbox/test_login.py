@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from runbook_lib.clients.sign_in import EntraSignIn
-from runbook_lib.errors import StepBlocked
-from runbook_lib.http import open_session
+from runbook_lib.core.errors import StepBlocked
+from runbook_lib.http.session import open_session
+from runbook_lib.services.sign_in import EntraSignIn
 
 
 @pytest.fixture
@@ -97,5 +97,5 @@ def test_a_person_signs_in_by_device_code_and_is_renewed_silently(sign_in, sandb
 
 def test_device_code_without_a_person_says_what_to_do(sign_in, entra):
     public = next(client for client in entra("fresh").clients.values() if client.is_public_client)
-    with pytest.raises(StepBlocked, match="nobody is there"):
+    with pytest.raises(StepBlocked, match="this run has none"):
         sign_in(public.client_id, None).grant()

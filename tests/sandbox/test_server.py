@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -21,6 +22,8 @@ import requests
 
 from runbook_lib.sandbox.process import launched
 from runbook_lib.sandbox.server import BODY_LIMIT, Sandbox
+from runbook_lib.sandbox.simulation import KINDS
+from tests.patience import PATIENCE_S, until
 
 Control = Callable[..., requests.Response]
 
@@ -48,7 +51,7 @@ def connections(sandbox: Sandbox, http: requests.Session) -> str:
 def raw_connection(sandbox: Sandbox) -> Iterator[ssl.SSLSocket]:
     context = ssl.create_default_context(cafile=sandbox.ready["ca_bundle"])
     with (
-        socket.create_connection(("127.0.0.1", sandbox.ports["auth0"]), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", sandbox.ports["auth0"]), timeout=PATIENCE_S) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as wire,
     ):
         yield wire
@@ -134,6 +137,52 @@ def test_a_drop_ends_the_connection_without_an_answer(sandbox: Sandbox, control:
     assert answer == b""
 
 
+def test_a_tls_alert_breaks_the_encryption_after_the_request_was_carried_out(
+    control: Control, connections: str, http: requests.Session, sandbox: Sandbox
+) -> None:
+    [connection] = http.get(f"{connections}?name=half-done-azure-ad", timeout=10).json()
+    tokens = f"{connections}/{connection['id']}/scim-configuration/tokens"
+    control("POST", "/faults", [{"method": "POST", "path": "*/tokens", "nth": 2, "kind": "tls_alert"}])
+    assert http.post(tokens, json={"scopes": ["get:users"]}, timeout=10).status_code == 201
+    with pytest.raises(requests.exceptions.SSLError):
+        http.post(tokens, json={"scopes": ["get:users"]}, timeout=10)
+    assert len(http.get(tokens, timeout=10).json()) == 2
+    entry = sandbox.simulation.history[-2]
+    assert (entry["method"], entry["status"], entry["fault"]) == ("POST", 0, "tls_alert")
+
+
+ADDRESSES = {
+    "auth0": ("auth0", "/api/v2/connections"),
+    "scim": ("auth0", "/scim/v2/connections/con_x/Users"),
+    "login": ("login", "/common/discovery/instance"),
+    "graph": ("graph", "/v1.0/organization"),
+    "files": ("files", "/job_x/file.json.gz"),
+}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("slow", "lost_write")])
+@pytest.mark.parametrize("service", ADDRESSES)
+def test_every_fault_strikes_every_service_at_the_nth_request(
+    sandbox: Sandbox, control: Control, http: requests.Session, service: str, kind: str
+) -> None:
+    listener, path = ADDRESSES[service]
+    address = f"https://localhost:{sandbox.ports[listener]}{path}"
+    usual = http.get(address, timeout=10).status_code
+    control("POST", "/faults", [{"service": service, "nth": 2, "kind": kind}])
+    seen: list[object] = []
+    for _ in range(3):
+        try:
+            seen.append(http.get(address, timeout=10).status_code)
+        except requests.exceptions.RequestException as broken:
+            seen.append(type(broken))
+    assert (seen[0], seen[2]) == (usual, usual)
+    if kind.isdecimal():
+        assert seen[1] == int(kind)
+    else:
+        assert isinstance(seen[1], type)
+        assert (seen[1] is requests.exceptions.SSLError) == (kind == "tls_alert")
+
+
 def test_a_reset_is_a_reset(sandbox: Sandbox, control: Control) -> None:
     control("POST", "/faults", [{"service": "auth0", "kind": "reset"}])
     with raw_connection(sandbox) as wire:
@@ -166,7 +215,7 @@ def test_a_slow_answer_comes_whole_in_the_end(control: Control, connections: str
 
 
 def test_the_session_goes_on_after_each_wire_fault(control: Control, connections: str, http: requests.Session) -> None:
-    for kind in ("drop_before", "drop_after", "reset", "truncate"):
+    for kind in ("drop_before", "drop_after", "reset", "tls_alert", "truncate"):
         control("POST", "/faults", [{"path": "/api/v2/connections", "kind": kind}])
         with pytest.raises(requests.exceptions.RequestException):
             http.get(connections, timeout=10)
@@ -192,6 +241,22 @@ def test_the_control_api_wants_its_own_token(sandbox: Sandbox, http: requests.Se
         ("POST", "/reset", [1], 400),
         ("POST", "/reset", {"seed": "x"}, 400),
         ("POST", "/cycle", {}, 400),
+        ("POST", "/world", {}, 400),
+        ("POST", "/world", {"scim_search": "sometimes"}, 400),
+        ("POST", "/world", {"no_such_switch": True}, 400),
+        ("POST", "/world", ["scim_search"], 400),
+        ("POST", "/pressure", {"plan": "gold"}, 400),
+        ("POST", "/pressure", {"delay_s": 1e308}, 400),
+        ("POST", "/pressure", {"delay_s": -1}, 400),
+        ("POST", "/pressure", {"per_second": "2"}, 400),
+        ("POST", "/pressure", {"burst": [10]}, 400),
+        ("POST", "/faults", [{"kind": "503", "share": 2}], 400),
+        ("POST", "/faults", [{"kind": "503", "retry_after_s": True}], 400),
+        ("POST", "/clock", {"advance_s": 10**18}, 400),
+        ("POST", "/clock", {"advance_s": 800_000_000}, 400),
+        ("POST", "/certificates", {"client_id": "unknown", "pem": "x"}, 400),
+        ("POST", "/people", {"tenant": "fresh", "people": 10**9}, 400),
+        ("POST", "/people", {"tenant": "unknown", "people": 1}, 400),
         ("POST", "/cycle", {"job_id": "unknown"}, 404),
         ("GET", "/nothing", None, 404),
         ("PUT", "/state", None, 404),
@@ -202,6 +267,23 @@ def test_bad_control_requests_are_refused_in_plain_words(
 ) -> None:
     answer = control(method, path, body)
     assert (answer.status_code, set(answer.json())) == (status, {"error"})
+
+
+def test_a_certificate_that_cannot_be_read_is_refused_before_a_sign_in_meets_it(sandbox: Sandbox, control: Control) -> None:
+    client = next(entry for tenant in sandbox.world.entra.values() for entry in tenant.clients.values())
+    assert (
+        control("POST", "/certificates", {"client_id": client.client_id, "pem": "-----BEGIN CERTIFICATE-----"}).status_code == 400
+    )
+    assert client.certificates == ()
+
+
+def test_switches_are_set_and_shown_and_a_reset_brings_back_the_defaults(control: Control) -> None:
+    beginning = control("GET", "/world").json()
+    changed = control("POST", "/world", {"scim_search": "listed_only", "assignments_count_after": {"seconds": 180}})
+    expected = {**beginning, "scim_search": "listed_only", "assignments_count_after": {"seconds": 180}}
+    assert (changed.status_code, changed.json(), control("GET", "/world").json()) == (200, expected, expected)
+    control("POST", "/reset")
+    assert control("GET", "/world").json() == beginning
 
 
 def test_faults_can_be_taken_back(control: Control, connections: str, http: requests.Session) -> None:
@@ -242,12 +324,10 @@ def test_the_command_ends_cleanly_on_a_signal(tmp_path: Path) -> None:
     ready_file = tmp_path / "ready.json"
     command = [sys.executable, "-m", "runbook_lib.sandbox", "--ready-file", str(ready_file)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 20
-        while not ready_file.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(ready_file.exists, "the ready file")
         ready = json.loads(ready_file.read_text())
         os.kill(process.pid, signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, ready_file.exists(), Path(ready["ca_bundle"]).exists()) == (0, False, False)
     assert (ready["control_token"] in errors, "Traceback" in errors) == (False, False)
 
@@ -258,7 +338,21 @@ def test_stopping_ends_connections_that_clients_keep_open() -> None:
             wire = client.enter_context(raw_connection(own))
             wire.sendall(b"GET /api/v2/clients HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % own.ports["auth0"])
             assert wire.recv(12) == b"HTTP/1.1 401"
-        wire.settimeout(5)
+        wire.settimeout(PATIENCE_S)
         with contextlib.suppress(ConnectionError):
             while wire.recv(65536):
                 pass
+
+
+def test_clients_that_keep_their_connections_leave_no_socket_open_behind_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    unclosed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda about: unclosed.append(about.exc_value))
+    with contextlib.ExitStack() as clients:
+        with Sandbox() as own:
+            for wish in ("", "Connection: close\r\n"):
+                client = clients.enter_context(raw_connection(own))
+                host = f"localhost:{own.ports['graph']}"
+                client.sendall(f"GET /v1.0/organization HTTP/1.1\r\nHost: {host}\r\n{wish}\r\n".encode())
+                assert client.recv(9) == b"HTTP/1.1 "
+        gc.collect()
+    assert unclosed == []

@@ -7,24 +7,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runbook_lib.change import Diff
-from runbook_lib.facts import Memory
-from runbook_lib.journal import Doubt
-from runbook_lib.models import SavedCredentials, ScimToken, SynchronizationJob
-from runbook_lib.secret import Secret
-from runbook_lib.settings import TenantSettings
+from runbook_lib.core.secret import Secret
+from runbook_lib.engine.recovery import Doubt
+from runbook_lib.engine.values import Diff
+from runbook_lib.services.auth0.models import ScimToken
+from runbook_lib.services.entra.models import SavedCredentials, SynchronizationJob
+from runbook_lib.settings.model import TenantSettings
 from runbook_lib.steps import credentials
 from runbook_lib.steps.credentials import (
     credential_differences,
     entra_holds_a_token,
+    may_be_ours,
     notification_settings,
-    of_lost_answers,
     orphans,
     same_address,
     same_endpoint,
     tenant_url,
 )
-from tests.test_settings import GOOD
+from runbook_lib.tenant.token_memory import Memory
+from tests.builders import GOOD
 
 SETTINGS = TenantSettings.from_parameters(GOOD)
 URL = "https://acme.auth0.com/scim/v2/connections/con_1/"
@@ -39,8 +40,8 @@ def token(name, used=None, scopes=SCOPES, created="2026-06-01T12:00:00Z"):
     return ScimToken(name, frozenset(scopes), created, None, used)
 
 
-def doubt(step="2.2", request="POST /tokens", sent_at=SENT, before=()):
-    return Doubt(step, request, SENT, sent_at, before)
+def doubt(kind="token", request="POST /tokens", sent_at=SENT, before=()):
+    return Doubt("2.2", request, SENT, sent_at, before, kind)
 
 
 def names(tokens):
@@ -151,7 +152,7 @@ def test_a_fitting_token_in_use_and_one_saved_for_this_endpoint_is_enough():
     assert holds() is True
     assert holds((token("tok_0"), token("tok_1", "2026-06-02"))) is True
     assert holds(saved=SavedCredentials({**SAVED.values, "BaseAddress": f"{URL.rstrip('/')}?{FLAG}"})) is True
-    assert holds(memory=Memory(doubts=(doubt("2.2"),))) is True
+    assert holds(memory=Memory(doubts=(doubt("token"),))) is True
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_a_fitting_token_in_use_and_one_saved_for_this_endpoint_is_enough():
         {"job": None},
         {"job": SynchronizationJob("job", "scim", "Active", "Quarantine", "why")},
         {"memory": Memory(scim_token=Secret("text-of-a-token"), scim_token_id="tok_2")},
-        {"memory": Memory(doubts=(doubt("3.6"),))},
+        {"memory": Memory(doubts=(doubt("credentials"),))},
     ],
 )
 def test_one_thing_that_speaks_against_it_is_enough(changes):
@@ -213,41 +214,42 @@ def test_none_serves_where_entra_holds_none():
 
 def test_while_the_latest_save_is_in_doubt_the_earlier_ones_serve():
     tokens = (token("a", "2026-06-02"), token("b", "2026-06-03"), token("c", "2026-06-04"))
-    memory = own("a", "b", "c", given_token_ids=("a", "b", "c"), doubts=(doubt("3.6"),))
+    memory = own("a", "b", "c", given_token_ids=("a", "b", "c"), doubts=(doubt("credentials"),))
     assert names(orphans(tokens, memory, SAVED)) == ["c"]
 
 
-def test_a_token_of_a_lost_answer_is_an_orphan_too():
-    assert names(orphans((token("lost"), token("foreign", "2026-06-02")), Memory(doubts=(doubt(),)), EMPTY)) == ["lost"]
+def test_a_token_of_a_lost_answer_is_no_orphan_for_others_may_have_made_it():
+    assert names(orphans((token("lost"), token("foreign", "2026-06-02")), Memory(doubts=(doubt(),)), EMPTY)) == []
 
 
 # Tokens of lost answers ------------------------------------------------------------------------------------------------
 
 
 def found(tokens, *doubts):
-    return names(of_lost_answers(tokens, Memory(doubts=doubts)))
+    return names(may_be_ours(tokens, Memory(doubts=doubts)))
 
 
-def test_the_only_new_fitting_token_is_the_one():
-    assert found((token("old"), token("new")), doubt(before=("old",))) == ["new"]
+def test_each_new_fitting_token_may_be_of_it_but_one_that_is_known():
+    assert found((token("old"), token("new"), token("other")), doubt(before=("old",))) == ["new", "other"]
+    memory = Memory(doubts=(doubt(),), own_token_ids=frozenset({"known"}))
+    assert names(may_be_ours((token("known"), token("new")), memory)) == ["new"]
 
 
 @pytest.mark.parametrize(
     ("tokens", "doubts"),
     [
-        ((token("a"), token("b")), [doubt()]),
         ((token("a"),), [doubt(before=("a",))]),
         ((token("a", "2026-06-02"),), [doubt()]),
         ((token("a", scopes=SCOPES[:2]),), [doubt()]),
         ((token("a", created="no time"),), [doubt()]),
         ((token("a"),), [doubt(sent_at=None)]),
         ((token("a"),), [doubt(request="DELETE /tokens")]),
-        ((token("a"),), [doubt("3.6")]),
+        ((token("a"),), [doubt("credentials")]),
         ((token("a"),), []),
         ((), [doubt()]),
     ],
 )
-def test_whatever_may_be_somebody_elses_is_not(tokens, doubts):
+def test_what_cannot_be_of_a_lost_answer_is_not_named(tokens, doubts):
     assert found(tokens, *doubts) == []
 
 

@@ -1,0 +1,188 @@
+"""The connection, literals in and changes out.
+
+0.1 Check that the connection is of the Microsoft Azure AD type
+1.1 Find the connection
+1.2 Use the pairwise subject as user id, and no common endpoint
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from runbook_lib.engine.values import Diff, Finding, Table
+from runbook_lib.http.message import Response
+from runbook_lib.tenant import facts
+from tests.builders import OPTIONS, changes, connection, hazards, planned, refusal, said, tables
+
+CONNECTION = connection()
+ENDPOINT_ON = {"useCommonEndpoint": True, "waad_common_endpoint": True}
+
+
+# 0.1
+
+
+def test_0_1_takes_a_connection_of_the_azure_ad_type_with_readable_options():
+    words = "c is a Microsoft Azure AD connection and its options are readable."
+    assert planned("0.1", connection=CONNECTION) == [Finding(words)]
+
+
+def test_0_1_refuses_a_connection_of_another_type():
+    reason, remedy = refusal("0.1", connection=replace(CONNECTION, strategy="oidc"))
+    assert reason == "c is a connection of type oidc, not Microsoft Azure AD (waad)"
+    assert remedy == "Name a Microsoft Azure AD connection; for other types follow Auth0's page for that type"
+
+
+@pytest.mark.parametrize("options", [None, {}])
+def test_0_1_refuses_options_that_auth0_did_not_show(options):
+    reason, remedy = refusal("0.1", connection=replace(CONNECTION, options=options))
+    assert reason == "Auth0 answered c without its options, so its settings cannot be read or safely written"
+    assert "Grant the Auth0 application read:connections_options and update:connections_options" in remedy
+
+
+# 1.1
+
+
+def test_1_1_names_the_connection():
+    assert planned("1.1", connection=CONNECTION) == [Finding("c, shown as Shown.")]
+    assert planned("1.1", connection=replace(CONNECTION, display_name=None)) == [Finding("c, shown as c.")]
+
+
+# 1.2
+
+
+def test_1_2_plans_nothing_when_it_is_done():
+    assert changes("1.2", connection=connection(userid_attribute="sub", useCommonEndpoint=False)) == []
+
+
+def test_1_2_writes_sub_where_the_key_is_absent_and_keeps_everything_else():
+    [change] = changes("1.2", connection=CONNECTION)
+    assert change.diffs == (Diff("connection c", "User ID attribute type", "(absent: works as sub)", "sub"),)
+    assert change.request.line == "PATCH /api/v2/connections/con_1"
+    assert change.request.body == {"options": {**OPTIONS, "userid_attribute": "sub"}, "display_name": "Shown"}
+    assert change.hazard is None
+
+
+ANSWER = {"id": "con_1", "name": "c", "display_name": "Shown", "strategy": "waad", "metadata": {"a": "b"}}
+NEVER = {"set_user_root_attributes": "never_on_login"}
+
+
+def test_1_2_takes_the_connection_from_the_answer_where_the_next_step_reads_the_options_back():
+    [change] = changes("1.2", connection=connection(**NEVER))
+    options = {**OPTIONS, **NEVER, "userid_attribute": "sub"}
+    assert change.shows(Response(200, {**ANSWER, "options": options})) == (
+        (facts.connection, connection(**NEVER, userid_attribute="sub")),
+    )
+    [alone] = changes("1.2", connection=CONNECTION)
+    assert alone.shows is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ANSWER,
+        {**ANSWER, "options": {**OPTIONS, **NEVER, "userid_attribute": "oid"}},
+        {**ANSWER, "options": {**OPTIONS, **NEVER, "userid_attribute": "sub"}, "id": "con_2"},
+        {**ANSWER, "options": {**OPTIONS, **NEVER, "userid_attribute": "sub"}, "metadata": {}},
+    ],
+)
+def test_1_2_takes_nothing_from_an_answer_that_is_not_whole_or_not_as_it_was_sent(answer):
+    [change] = changes("1.2", connection=connection(**NEVER))
+    assert change.shows(Response(200, answer)) == ()
+
+
+def test_1_2_turns_both_keys_of_the_common_endpoint_off():
+    [change] = changes("1.2", connection=connection(userid_attribute="oid", **ENDPOINT_ON))
+    off = {"userid_attribute": "sub", "useCommonEndpoint": False, "waad_common_endpoint": False}
+    assert change.request.body == {"options": {**OPTIONS, **off}, "display_name": "Shown"}
+    assert change.diffs == (
+        Diff("connection c", "User ID attribute type", "oid", "sub"),
+        Diff("connection c", "Use common endpoint", "on", "off"),
+    )
+
+
+def test_1_2_sends_no_display_name_where_there_is_none():
+    [change] = changes("1.2", connection=replace(CONNECTION, display_name=None))
+    assert change.request.body == {"options": {**OPTIONS, "userid_attribute": "sub"}}
+
+
+def test_1_2_puts_only_the_changed_keys_on_record_and_no_secret():
+    [change] = changes("1.2", connection=connection(userid_attribute="oid", useCommonEndpoint=True))
+    assert change.undo == {
+        "kind": "options",
+        "connection": "con_1",
+        "before": {"userid_attribute": "oid", "useCommonEndpoint": True},
+        "after": {"userid_attribute": "sub", "useCommonEndpoint": False},
+    }
+    [change] = changes("1.2", connection=CONNECTION)
+    assert (change.undo["before"], change.undo["after"]) == ({}, {"userid_attribute": "sub"})
+    assert "canary" not in json.dumps(change.undo) + str(change.diffs) + repr(change)
+
+
+def test_1_2_misses_nothing_that_was_sent_or_was_there():
+    [change] = changes("1.2", connection=CONNECTION)
+    after = connection(userid_attribute="sub", added=1)
+    assert change.confirm(after) == ()
+    assert change.confirm(replace(after, options={**OPTIONS, "userid_attribute": "sub", "deep": {}})) == ("options.deep.list",)
+    assert change.confirm(replace(after, display_name="c")) == ("display_name",)
+    assert change.confirm(replace(after, others={})) == ("metadata",)
+
+
+def test_1_2_asks_before_user_ids_change_and_before_others_are_locked_out():
+    oid, common = hazards("1.2", connection=connection(userid_attribute="oid", useCommonEndpoint=True))
+    assert (oid.name, common.name) == ("change-user-id-attribute", "turn-common-endpoint-off")
+    [common] = hazards("1.2", connection=connection(userid_attribute="sub", waad_common_endpoint=True))
+    assert common.name == "turn-common-endpoint-off"
+    assert common.why.startswith("The common endpoint is on")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"userid_attribute": "oid"}, "User ids come from the object id (oid)."),
+        ({"userid_attribute": "userName"}, "The user id attribute is userName, which is neither sub nor oid."),
+        ({"userid_attribute": "sub", "identity_api": "azure-active-directory-v1.0"}, "It uses Azure AD v1"),
+        ({"waad_protocol": "ws-federation"}, "It signs in by WS-Federation"),
+        ({"use_wsfed": True}, "It signs in by WS-Federation"),
+        ({"tenant_domain": "organizations"}, "It signs in through the endpoint organizations"),
+    ],
+)
+def test_1_2_asks_a_person_where_user_ids_may_be_no_pairwise_subjects(options, words):
+    [hazard] = hazards("1.2", connection=connection(**options), user_count=3)
+    assert (hazard.name, hazard.count) == ("change-user-id-attribute", 0)
+    assert hazard.why.startswith(words)
+    assert "3 users exist" in hazard.why
+
+
+@pytest.mark.parametrize("options", [{}, {"userid_attribute": "sub"}, {"identity_api": "microsoft-identity-platform-v2.0"}])
+def test_1_2_asks_nothing_where_they_are(options):
+    assert hazards("1.2", connection=connection(**options)) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, ("(absent)", "off", "on")),
+        (
+            {"userid_attribute": "oid", "useCommonEndpoint": True, "set_user_root_attributes": "never_on_login"},
+            ("oid", "on", "off"),
+        ),
+    ],
+)
+def test_1_2_shows_the_settings_first(options, found):
+    names, wanted = ("User ID attribute type", "Use common endpoint", "Sync at each login"), ("sub", "off", "on")
+    rows = tuple(zip(names, found, wanted, strict=True))
+    assert tables("1.2", connection=connection(**options)) == [Table("Connection settings", ("setting", "found", "wanted"), rows)]
+
+
+@pytest.mark.parametrize("options", [None, {}])
+@pytest.mark.parametrize("number", ["1.2", "1.3"])
+def test_1_2_and_1_3_never_write_options_that_were_not_readable(options, number):
+    reason, remedy = refusal(number, connection=replace(CONNECTION, options=options))
+    assert (reason, remedy) == ("The connection's options are not readable", "See step 0.1")
+
+
+def test_1_2_says_nothing_where_it_shows_a_table():
+    assert said("1.2", connection=CONNECTION) == []

@@ -1,0 +1,266 @@
+"""What takes a step's place where its side is handed over, literals in and changes out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from runbook_lib.core.errors import VerificationFailed
+from runbook_lib.core.secret import Secret
+from runbook_lib.engine.step import Kind
+from runbook_lib.engine.values import Diff, Finding, Handover, Skipped
+from runbook_lib.http.message import Response
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
+from runbook_lib.services.sign_in import Grant
+from runbook_lib.settings.model import TenantSettings
+from runbook_lib.tenant.token_memory import Memory
+from tests.builders import (
+    DONE,
+    GOOD,
+    NOTHING_MADE,
+    PRINCIPAL_ID,
+    RUNNING,
+    URL,
+    USER_ID,
+    changes,
+    connection,
+    planned,
+    refusal,
+    said,
+    step,
+    token,
+    waiting,
+)
+
+ENDPOINT = "https://acme.eu.auth0.com/scim/v2/connections/con_1"
+SENT = {"scim_endpoint": ENDPOINT, "scim_token": "env:T", "oidc_client_id": "11111111-1111-4111-8111-111111111111"}
+
+
+def without(side, **changed):
+    """Return settings without a sign-in to a side."""
+    empty = ("auth0_client_id", "auth0_client_secret") if side == "auth0" else ("entra_client_id", "entra_client_secret")
+    return TenantSettings.from_parameters({**GOOD, **dict.fromkeys(empty, ""), **changed})
+
+
+ENTRA, AUTH0, AUTH0_SENT = without("entra"), without("auth0"), without("auth0", **SENT)
+CONFIRMED = {"accept": ["other-side-confirmed"]}
+
+
+def handover(number, settings, **readings):
+    found = [entry for entry in planned(number, settings, **readings) if isinstance(entry, Handover)]
+    assert len(found) == 1
+    return found[0]
+
+
+def kinds(settings):
+    return {row.number: step(row.number, settings).kind for row in OLDER_AZURE_AD}
+
+
+# The administrator of the Entra side ---------------------------------------------------------------------------------
+
+
+def test_without_a_sign_in_to_entra_its_steps_judge_from_auth0_and_the_token_alone_is_written():
+    found = kinds(ENTRA)
+    assert {kind for number, kind in found.items() if number[0] in "34"} == {Kind.CHECK}
+    in_auth0 = {row.number: row.body.kind for row in OLDER_AZURE_AD if row.number[0] in "12"}
+    assert {number: found[number] for number in in_auth0} == in_auth0
+
+
+def test_a_step_in_entra_is_open_until_auth0_shows_it_or_the_administrator_confirms_it():
+    settings, shows_nothing = ENTRA, replace(DONE["evidence"], used=(), profiles=())
+    opened = handover("3.6", settings, evidence=shows_nothing)
+    assert (opened.state, opened.remedy) == (
+        "open",
+        "Send handover.html to the administrator of contoso.onmicrosoft.com; run again when it is done",
+    )
+    assert handover("3.6", settings).state == "seen"
+    assert handover("3.6", without("entra", **CONFIRMED), evidence=shows_nothing).state == "confirmed"
+    assert said("3.6", without("entra", **CONFIRMED), evidence=shows_nothing) == [
+        "Confirmed by the administrator (other-side-confirmed); not verified."
+    ]
+
+
+def test_the_test_user_is_not_taken_on_the_administrator_s_word():
+    nothing = replace(DONE["evidence"], profiles=())
+    assert handover("4.2", without("entra", **CONFIRMED), evidence=nothing).state == "open"
+    assert handover("4.2", ENTRA).state == "seen"
+
+
+def test_the_sheet_says_exactly_what_to_enter():
+    assert ("Name", "Acme SCIM") in handover("3.2", ENTRA).values
+    assert ("Tenant URL", f"{URL}?aadOptscim062020") in handover("3.5", ENTRA).values
+
+
+def test_where_provisioning_is_not_to_be_turned_on_the_administrator_gets_nothing_to_do():
+    assert planned("4.3", without("entra", turn_on="no")) == [
+        Skipped("turn_on is no: the Entra administrator is not asked to turn provisioning on.")
+    ]
+
+
+def test_the_sign_in_to_auth0_alone_says_what_it_cannot_check():
+    finding, table = planned("0.2", ENTRA)
+    assert finding.text.startswith("Signed in to Auth0. This run does not sign in to Entra: sections 3 and 4 are for the ")
+    assert "That Entra tenant cannot be checked from here." in finding.text
+    assert table.title == "Connection"
+
+
+def test_the_connection_of_another_entra_tenant_is_refused():
+    other, own = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+    reason, remedy = refusal("0.2", without("entra", entra_tenant=own), connection=connection(tenantId=other))
+    assert reason == f"The connection belongs to Entra tenant {other}, the settings name {own}"
+    assert remedy == "Set entra_tenant to the tenant that the connection signs in with"
+
+
+# The token that a person hands over
+
+
+def tokens(*found, **memory):
+    return planned("2.2", ENTRA, scim_tokens=found, memory=Memory(**memory))
+
+
+def test_no_token_is_made_before_a_person_asks_for_it():
+    [finding, asked] = tokens()
+    assert finding == Finding("No token with exactly the three scopes has been used yet.")
+    assert asked.remedy.startswith("Open the page (python -m runbook_lib lab), press Make and show the token once at step 2.2")
+
+
+def test_a_token_that_a_person_asks_for_is_made_and_kept_for_the_page_alone():
+    memory = Memory(asks_for_token=True)
+    [change] = changes("2.2", ENTRA, scim_tokens=(), memory=memory)
+    assert change.diffs == (
+        Diff("SCIM tokens of c", "new token", "", "get:users, patch:users, delete:users; 365 days; to be shown once"),
+    )
+    assert change.request.line == "POST /api/v2/connections/con_1/scim-configuration/tokens"
+    assert change.undo == {"kind": "token", "connection": "con_1"}
+    assert change.receive(Response(201, {"token": "tok-canary", "token_id": "tok_2"})) == {"token": "tok_2"}
+    assert (memory.scim_token, memory.own_token_ids) == (Secret("tok-canary"), {"tok_2"})
+
+
+def test_a_token_of_this_tool_that_was_never_used_is_replaced_when_a_person_asks_again():
+    gone, made = [
+        entry
+        for entry in tokens(token("tok_1"), token("tok_9", "2026-06-02"), asks_for_token=True, own_token_ids=frozenset({"tok_1"}))
+        if hasattr(entry, "request")
+    ]
+    assert (gone.request.method, gone.request.line.rpartition("/")[2]) == ("DELETE", "tok_1")
+    assert made.before == ("tok_1", "tok_9")
+
+
+def test_two_tokens_of_others_leave_no_room_for_one():
+    reason, _ = refusal(
+        "2.2", ENTRA, scim_tokens=(token("a", scopes=("x",)), token("b", scopes=("y",))), memory=Memory(asks_for_token=True)
+    )
+    assert reason.startswith("The connection has 2 SCIM tokens already, the most Auth0 allows")
+
+
+def test_a_token_waits_for_the_scim_configuration():
+    assert waiting("2.2", ENTRA, scim_tokens=None, memory=Memory(asks_for_token=True))[:2] == (
+        "1.3",
+        "The SCIM configuration that a token belongs to",
+    )
+
+
+def test_what_became_of_a_token_is_told():
+    used, unused = token("tok_1", "2026-06-02T10:00:00Z"), token("tok_1")
+    ours = frozenset({"tok_1"})
+    assert tokens(used)[-1] == Finding("Verified from Auth0: token tok_1 was last used 2026-06-02.")
+    assert tokens(unused, own_token_ids=ours)[1] == Finding(
+        "The token was made (tok_1, made by this tool, last used never); it waits to be used in Entra."
+    )
+    in_memory = {"scim_token": Secret("t"), "scim_token_id": "tok_1", "own_token_ids": ours}
+    assert tokens(unused, **in_memory)[1] == Finding("A new token was made. It is shown once, on the page that asked for it.")
+
+
+# The owner of the Auth0 side -----------------------------------------------------------------------------------------
+
+
+def test_without_a_sign_in_to_auth0_its_steps_are_instructions_and_entra_s_wait_for_what_is_sent_back():
+    assert {kind for number, kind in kinds(AUTH0).items() if number[0] in "1234"} == {Kind.NOTE}
+    [waits] = planned("3.2", AUTH0)
+    assert waits == Finding("Waits for what the owner of the Auth0 side sends back: endpoint and client id (2.1), token (2.2).")
+
+
+def test_once_endpoint_and_token_are_sent_back_the_steps_in_entra_are_done():
+    kept = {row.number: row.body.kind for row in OLDER_AZURE_AD if row.number[0] in "34"}
+    assert {number: kind for number, kind in kinds(AUTH0_SENT).items() if number[0] in "34"} == kept
+
+
+def test_a_step_in_auth0_is_open_until_its_owner_confirms_it():
+    assert handover("1.2", AUTH0).state == "open"
+    assert handover("1.2", AUTH0).remedy == (
+        "Send handover.html to the administrator of acme.eu.auth0.com; run again with what they send back"
+    )
+    assert handover("1.2", without("auth0", **CONFIRMED)).state == "confirmed"
+
+
+def test_an_endpoint_is_not_taken_on_its_owner_s_word_but_when_it_is_given():
+    assert handover("2.1", without("auth0", **CONFIRMED)).state == "open"
+    given = planned("2.1", AUTH0_SENT)
+    assert given[0] == Finding(f"Given by the owner of the Auth0 side: {ENDPOINT}.")
+    assert given[1].state == "confirmed"
+
+
+def test_the_sign_in_to_entra_alone_says_what_it_cannot_check():
+    [finding] = planned("0.2", AUTH0)
+    assert finding.text.startswith("Signed in to the Entra tenant Contoso. This run does not sign in to Auth0: sections 1 and 2 ")
+
+
+def test_a_missing_permission_is_named_before_anything_else():
+    reason, remedy = refusal("0.2", AUTH0, entra_grant=Grant(Secret("x"), frozenset()))
+    assert reason.startswith("The Graph token cannot ")
+    assert remedy.endswith("have an administrator consent, then run again")
+
+
+# The test user, and the start, with Auth0 unseen
+
+
+def test_one_user_is_provisioned_and_entra_s_verdict_is_remembered():
+    memory = Memory()
+    [change] = changes("4.2", AUTH0_SENT, memory=memory)
+    assert change.diffs == (Diff("user Adele", "provisioned on demand", "", "updated in Auth0"),)
+    assert change.request.line == f"POST /servicePrincipals/{PRINCIPAL_ID}/synchronization/jobs/job/provisionOnDemand"
+    assert change.undo == {"kind": "on-demand"}
+    with pytest.raises(VerificationFailed):
+        change.receive(Response(200, {"key": '{"result": "Failure"}', "value": ""}))
+    assert memory.tested_ids == set()
+
+
+@pytest.mark.parametrize("readings", [{"memory": Memory(tested_ids={USER_ID})}, {"job": RUNNING}])
+def test_a_user_who_was_provisioned_is_not_provisioned_again(readings):
+    assert planned("4.2", AUTH0_SENT, **readings) == [
+        Finding(
+            "Adele was provisioned on demand, or cycles run. Whether their id in Auth0 is the old one cannot be seen from here."
+        )
+    ]
+
+
+def test_a_user_waits_for_the_job_and_its_mappings():
+    readings = {name: value for name, value in NOTHING_MADE.items() if name in ("enterprise_application", "job", "schema")}
+    assert waiting("4.2", AUTH0_SENT, **readings)[:2] == ("3.12", "The provisioning job with its mappings")
+
+
+def test_the_job_is_not_started_on_this_side_s_word_alone():
+    left = planned("4.3", AUTH0_SENT)[-1]
+    assert left.remedy == (
+        "When the owner of the Auth0 side has confirmed sections 1 and 2: accept: [other-side-confirmed] (YAML)"
+    )
+
+
+def test_the_job_is_started_once_both_sides_hold():
+    settings = without("auth0", **SENT, **CONFIRMED)
+    [change] = changes("4.3", settings, memory=Memory(tested_ids={USER_ID}, is_brought=True))
+    assert change.request.line == f"POST /servicePrincipals/{PRINCIPAL_ID}/synchronization/jobs/job/start"
+    assert change.undo == {"kind": "start", "service_principal": PRINCIPAL_ID, "job": "job"}
+
+
+def test_the_start_waits_for_the_test_user_and_names_them():
+    settings = without("auth0", **SENT, **CONFIRMED)
+    assert waiting("4.3", settings, memory=Memory(is_brought=True)).what == (
+        "What must hold before starting (the test user was provisioned on demand (4.2))"
+    )
+
+
+def test_the_start_waits_for_the_job():
+    settings = without("auth0", **SENT, **CONFIRMED)
+    assert waiting("4.3", settings, job=None, jobs=(), schema=None)[:2] == ("3.4", "The provisioning job")
