@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
-from runbook_lib.core.places import notebook
-from runbook_lib.page.lab import copy_for_lab
+from tests.browser.lab import running_lab
 
 KEYS = ("d d", "x", "a", "b", "m", "y", "r", "1", "v", "Shift+M", "Control+Shift+ArrowDown", "Enter")
 
 
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory):
+    """A `lab` of its own: in the shared one cells have run, and an open page objects when its file changes on disk."""
+    with running_lab(tmp_path_factory.mktemp("first-screen")) as started:
+        yield started
+
+
 def opened(lab, browser):
-    """The page as `lab` made it: another test may have run its cells, and saving folds the words about steps that are done."""
-    copy_for_lab(notebook("inbound_scim"), lab.page)
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(lab.url)
     expect(page.get_by_text(re.compile(r"\| Idle"))).to_be_visible()
