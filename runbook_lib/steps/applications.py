@@ -74,10 +74,10 @@ def oidc_application(
     """
     if principal is None:
         raise StepBlocked(
-            "Entra knows no OpenID Connect application with the connection's client id",
-            "Register it first, or correct the client id of the connection; without it no one can sign in",
+            "Entra has no OpenID Connect application with the client id of the connection",
+            "Register the application first, or correct the client id of the connection; until then no one can sign in",
         )
-    where = "registered here" if application else "registered in another tenant and present here as an enterprise application"
+    where = "registered here" if application else "registered in another tenant, and an enterprise application here"
     yield Finding(f"{principal.display_name} is {where}.")
 
 
@@ -117,22 +117,23 @@ def enterprise_application(
         return
     if (oidc is not None and found[0].id == oidc.id) or found[0].template_id != cloud.template_id:
         raise StepBlocked(
-            f"{settings.scim_app_name} exists but was not made as a non-gallery application, so it cannot be provisioned",
+            f"{settings.scim_app_name} exists, but not as a non-gallery application, so Entra cannot provision with it",
             "Set another scim_app_name",
         )
     if (marker := read_marker(found[0].notes)) and marker.connection != connection_id:
         raise StepBlocked(
-            f"{settings.scim_app_name} provisions another connection, {marker.connection}, as its notes say",
+            f"According to its notes, {settings.scim_app_name} provisions another connection, {marker.connection}",
             "Set another scim_app_name: each connection needs an enterprise application of its own",
         )
     if other_claim:
         raise StepBlocked(
-            f"Another run is at work on {settings.scim_app_name}: {other_claim}",
-            "Wait until it has ended; a claim that is not renewed ends by itself after 15 minutes",
+            f"Another run is working on the application {settings.scim_app_name}: {other_claim}",
+            "Wait until that run has ended. If it was interrupted, its claim expires after 15 minutes",
         )
     if not has_room(found[0].notes, connection_id):
         yield Finding(
-            "Its notes are full, so the marker does not fit: two machines that work on it at the same time cannot see each other."
+            "Its notes are full, so this run cannot add its marker. Two machines that work on it at once cannot detect "
+            "each other."
         )
     yield Finding(f"{found[0].display_name} exists.")
 
@@ -166,14 +167,14 @@ On = tuple[str, ...]  # ids of the jobs that are on
 def _applications_now(_entry: Written, view: View) -> Seen:
     named = ", ".join(f"{found.display_name} ({found.id})" for found in view.read(facts.enterprise_applications))
     if named:
-        return Seen(True, f"Entra shows {named}.")
-    return Seen(False, "Entra shows no enterprise application of the name.")
+        return Seen(True, f"Entra lists {named}.")
+    return Seen(False, "Entra lists no enterprise application with this name.")
 
 
 def _marker_now(entry: Written, view: View) -> Seen:
     principal = view.read(InEntra(entry.service_principal).principal)
     marker = read_marker(principal.notes) if principal else None
-    return Seen(marker is not None, f"The notes hold {marker}." if marker else "The notes hold no marker.")
+    return Seen(marker is not None, f"The notes contain {marker}." if marker else "The notes contain no marker.")
 
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:
@@ -195,7 +196,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         if reason := not_to_delete(principal, theirs, connection_id, undo.application_name):
             yield left(reason)
             return
-        diff = Diff("enterprise applications", principal.display_name, "made by this run", "deleted, and all that belongs to it")
+        diff = Diff("enterprise applications", principal.display_name, "made by this run", "deleted, with everything in it")
         refuse_live(on, undo.stop, (diff,))
         yield Change(diff.on, (diff,), graph.delete_application(registered.id), undo=takes_back(entry))
 
@@ -207,9 +208,9 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
 def not_to_delete(principal: ServicePrincipal, theirs: tuple[str, ...], connection_id: str, name: str) -> str:
     """Return why an application that the run made stays, empty when it may go."""
     if principal.display_name != name:
-        return f"Left in place: the enterprise application has another name now, {principal.display_name}."
+        return f"Left in place: the enterprise application was renamed to {principal.display_name}."
     if (marker := read_marker(principal.notes)) and marker.connection != connection_id:
-        return f"Left in place: its notes say that it provisions another connection now, {marker.connection}."
+        return f"Left in place: according to its notes the application now provisions another connection, {marker.connection}."
     return named(theirs) if theirs else ""
 
 
@@ -220,7 +221,7 @@ def take_back_notes(undo: Undo, number: str, entry: Written) -> Step:
     def clean(principal: ServicePrincipal | None, goes: bool, connection_id: str, _settings: Any) -> Iterator[Yield]:
         marker = read_marker(principal.notes) if principal else None
         if principal is None or marker is None or marker.connection != connection_id:
-            yield Finding("The notes hold no marker of this connection.")
+            yield Finding("The notes contain no marker of this connection.")
         elif goes:
             yield undo.along(entra.id)
         elif later := later_run(undo.record, entry, "notes"):
@@ -231,7 +232,7 @@ def take_back_notes(undo: Undo, number: str, entry: Written) -> Step:
 
     reads = (entra.principal, undo.goes_along(entra.id), facts.connection_id)
     touches = (entra.principal, facts.enterprise_applications)
-    return undo.step(number, entry, "Take the marker out of the notes", clean, *reads, touches=touches)
+    return undo.step(number, entry, "Remove the marker from the notes", clean, *reads, touches=touches)
 
 
 UNDO: TakeBack = undone(

@@ -40,7 +40,7 @@ _SHOWN = 1_000  # people and groups in a table; the journal keeps it, so that it
 
 
 # 30 to 60 s were seen: microsoft-graph-docs-contrib issue 2459; the page of the list names a delay too.
-ASSIGNED_LATE = "Entra listed the new assignments only after a while; the run waited for them."
+ASSIGNED_LATE = "Entra listed the new assignments with a delay; this run waited for them."
 
 
 def _assign(customer: Customer) -> Handover:  # nested groups: how-provisioning-works
@@ -50,9 +50,10 @@ def _assign(customer: Customer) -> Handover:  # nested groups: how-provisioning-
         (
             "Assign these users:"
             if named
-            else "Assign every user and group who has access to the sign-in application of "
-            f"{Thing.REGISTRATION.step}: its page Users and groups is the list.",
-            "Assign the test user in any case. Assigning groups needs Entra ID P1; groups within groups are not followed.",
+            else "Assign every user and group that has access to the sign-in application (step "
+            f"{Thing.REGISTRATION.step}). Its page Users and groups lists them.",
+            "Always assign the test user. Assigning groups requires Entra ID P1. Entra does not provision the members "
+            "of nested groups.",
         ),
         (*named, ("Test user", customer.settings.test_user)),
     )
@@ -119,7 +120,7 @@ def _who_has_access(
     """Tell who may sign in, and who of them is assigned; `present` holds the ids of those who are."""
     users = sum(entry.principal_type == "User" for entry in access)
     open_door = (
-        " Anyone in the tenant may sign in without being assigned: those are not provisioned."
+        " Anyone in the tenant may sign in without an assignment. Entra does not provision people without an assignment."
         if oidc and not oidc.requires_assignment
         else ""
     )
@@ -198,7 +199,7 @@ def _role(principal: ServicePrincipal) -> str:
 On = tuple[str, ...]  # ids of the jobs that are on
 
 
-_UNLISTED = "Left in place for now; undo again later to look."
+_UNLISTED = "they are gone, or Entra lists them with a delay. Undo again later to check."
 
 
 def _noted(undo: Undo, judge: Callable[[Response], dict[str, str]], ids: frozenset[str]) -> Callable[[Response], dict[str, str]]:
@@ -215,7 +216,7 @@ def _noted(undo: Undo, judge: Callable[[Response], dict[str, str]], ids: frozens
 def _wanted_then(entry: Written, view: View) -> Seen:
     wanted, assigned = set(entry.undo["principals"]), view.read(InEntra(entry.service_principal).assignments)
     count = sum(one.principal_id in wanted for one in assigned)
-    return Seen(count > 0, f"It was to assign {len(wanted)} users and groups, and {count} of them are assigned.")
+    return Seen(count > 0, f"The request was to assign {len(wanted)} users and groups; {count} of them are assigned.")
 
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:
@@ -232,30 +233,30 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         if unsure:
             names = ", ".join(who.principal_name for who in unsure[:5]) + (", …" if len(unsure) > 5 else "")
             yield left(
-                f"Left in place: {len(unsure)} assignments ({names}) that this run is not known to have made: others have made "
-                "them since, or no answer told their ids."
+                f"Left in place: {len(unsure)} assignments ({names}). The journal does not show that this run made "
+                "them: someone else made them later, or the response with their ids was lost."
             )
         unlisted = entry.assignment_ids - {who.id for who in ours} - undo.record.unassigned
         if unlisted and is_young:
-            yield left(f"{len(unlisted)} of its assignments are not listed: gone, or listed only later. {_UNLISTED}")
+            yield left(f"Entra does not list {len(unlisted)} assignments of this run: {_UNLISTED}")
         if not ours:
-            yield Finding("None of its own is left." if unsure else "They are no longer assigned.")
+            yield Finding("No assignment of this run is left." if unsure else "The assignments are gone.")
             return
         diffs = tuple(Diff("assignments", who.principal_name, who.principal_type, "") for who in ours)
         refuse_live(on, undo.stop, diffs)
         yield Finding(
-            "Before the job is started again, check the assignments: people who are not assigned would be blocked in Auth0."
+            "Before you start the job again, check the assignments: people without an assignment would be blocked in Auth0."
         )
         for first in range(0, len(ours), batches.LIMIT):
             part = ours[first : first + batches.LIMIT]
             request = graph.unassign(entra.id, tuple(who.id for who in part))
-            judge = batches.receiver([f"Taking the assignment of {who.principal_name} away" for who in part])
+            judge = batches.receiver([f"Removing the assignment of {who.principal_name}" for who in part])
             receive = _noted(undo, judge, frozenset(who.id for who in part))
             yield Change("assignments", diffs[first : first + batches.LIMIT], request, receive=receive)
 
     young = Fact("may be listed late", lambda view: is_listed_late(entry, view), is_derived=True)
     reads = (entra.assignments, running, undo.goes_along(entra.id), young)
-    return undo.step(number, entry, "Take the assignments away", take_away, *reads, touches=(*entra.everything, running))
+    return undo.step(number, entry, "Remove the assignments", take_away, *reads, touches=(*entra.everything, running))
 
 
 UNDO: TakeBack = undone(

@@ -59,7 +59,8 @@ def _user_id(_settings: TenantSettings) -> Handover:
         f"{CONNECTION} > Settings",
         (
             "Check both settings and set them as shown below.",
-            "If the type is oid and the connection has users, stop: it is a new connection, and Auth0's page for those applies.",
+            "If the type is oid and the connection has users, stop: it is a new connection. Follow Auth0's page for "
+            "new connections.",
             "If the common endpoint is on, users from other directories sign in through it. Turn it off only if that locks no "
             "one out.",
         ),
@@ -80,16 +81,16 @@ def connection_type(connection: Connection, settings: TenantSettings) -> Iterato
         )
     if not connection.options:
         raise StepBlocked(
-            f"Auth0 answered {connection.name} without its options, so its settings cannot be read or safely written",
+            f"Auth0 returned {connection.name} without its options, so this run cannot read its settings or write them safely",
             "Grant the Auth0 application read:connections_options and update:connections_options, then run again",
         )
-    yield Finding(f"{connection.name} is a Microsoft Azure AD connection and its options are readable.")
+    yield Finding(f"{connection.name} is a Microsoft Azure AD connection, and this run can read its options.")
 
 
 @check(Thing.CONNECTION, by_hand=in_auth0(_find, "settings"), reads=(facts.connection,), stops_all=True)
 def find_connection(connection: Connection, settings: TenantSettings) -> Iterator[Yield]:
     """Find the connection."""
-    yield Finding(f"{connection.name}, shown as {connection.display_name or connection.name}.")
+    yield Finding(f"Found the connection {connection.name}, displayed as {connection.display_name or connection.name}.")
 
 
 _ENDPOINT_KEYS = ("useCommonEndpoint", "waad_common_endpoint")
@@ -115,7 +116,7 @@ def pairwise_subject(connection: Connection, users: int, settings: TenantSetting
     wanted = {"User ID attribute type": "sub", "Use common endpoint": "off"}
     yield _settings_table(connection, {**wanted, "Sync at each login": "on"})
     now = {
-        "User ID attribute type": connection.user_id_attribute_type or "(absent: works as sub)",
+        "User ID attribute type": connection.user_id_attribute_type or "(absent: Auth0 treats it as sub)",
         "Use common endpoint": "on" if connection.uses_common_endpoint else "off",
     }
     if not (diffs := differences(on_connection(connection), now, wanted)):
@@ -165,8 +166,8 @@ def _doubtful(connection: Connection, users: int) -> Hazard | None:
         return None
     return Hazard(
         "change-user-id-attribute",
-        f"{doubt} {users} users exist: this connection may belong to Auth0's page New Connections, or to none; with sub each of "
-        "them may get a second user",
+        f"{doubt} The connection has {users} users. Auth0's page New Connections may apply to it, or neither page. With "
+        "sub each of them may get a second Auth0 user",
     )
 
 
@@ -175,7 +176,7 @@ def _others_locked_out(connection: Connection) -> Hazard | None:
         return None
     return Hazard(
         "turn-common-endpoint-off",
-        "The common endpoint is on: people from other directories sign in through it and would be locked out",
+        "The common endpoint is on: users from other directories sign in through it, and turning it off would lock them out",
     )
 
 
@@ -187,7 +188,7 @@ def on_connection(connection: Connection) -> str:
 def readable_options(connection: Connection) -> Json:
     """Return the options. Raises `StepBlocked` when the sign-in may not read them: to write without would wipe the connection."""
     if not connection.options:
-        raise StepBlocked("The connection's options are not readable", f"See step {Thing.CONNECTION_TYPE.step}")
+        raise StepBlocked("Auth0 does not show this run the options of the connection", f"See step {Thing.CONNECTION_TYPE.step}")
     return connection.options
 
 
@@ -237,7 +238,9 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
     def restore(on: On, connection: Connection, _settings: Any) -> Iterator[Yield]:
         options = connection.options
         if not options:
-            raise StepBlocked("The connection's options are not readable", f"See step {Thing.CONNECTION_TYPE.step}")
+            raise StepBlocked(
+                "Auth0 does not show this run the options of the connection", f"See step {Thing.CONNECTION_TYPE.step}"
+            )
         later = {key for other in undo.record.since(entry, "options") for key in {**other.undo["before"], **other.undo["after"]}}
         standing = [key for key in {**before, **after} if equal(options, key, after)]
         ours = [key for key in standing if key not in later]
@@ -253,7 +256,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
             refuse_live(on, undo.stop, diffs)
             yield Change(where, diffs, auth0.patch_connection(connection, changed), undo=takes_back(entry))
         elif len(ours) == len(standing):
-            yield Finding("The connection is as before, or others have changed it since.")
+            yield Finding("The connection has its earlier options already, or someone else has changed them since this run.")
 
     reads = (running, facts.connection)  # what the write replaces is read last
     return undo.step(number, entry, "Restore the connection", restore, *reads, touches=reads[::-1])

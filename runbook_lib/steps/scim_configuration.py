@@ -53,7 +53,7 @@ from runbook_lib.tenant.written import Written, takes_back
 def _sync(_settings: TenantSettings) -> Handover:
     return Handover(
         f"{CONNECTION} > Provisioning",
-        ("Turn both on.",),
+        ("Turn both settings on.",),
         (("Sync user profile attributes at each login", "on"), ("Sync user profiles using SCIM", "on")),
     )
 
@@ -71,9 +71,10 @@ def _mapping(settings: TenantSettings) -> Handover:
     return Handover(
         f"{CONNECTION} > Provisioning > Mapping > Additional Mappings",
         (
-            "Replace the rows by these."
+            "Replace the rows with these."
             if settings.mapping
-            else "Check the rows; the default rows are sufficient. This row must exist, or people who leave keep their access.",
+            else "Check the rows. The default rows are enough. This row must exist; without it people who leave keep "
+            "their access.",
         ),
         rows,
     )
@@ -200,7 +201,7 @@ def review_mapping(
     changed = row_differences(default, scim.mapping)
     yield Finding(_summary(scim.mapping, changed))
     for name, several in written_by_several(scim.mapping):
-        yield Finding(f"{' and '.join(several)} all write {name}: which value stays is not documented.")
+        yield Finding(f"{' and '.join(several)} all write {name}. Auth0 does not document which value wins.")
     rows = tuple((row.scim, row.auth0, beside_default(row, default)) for row in scim.mapping)
     missing = tuple((row.scim, row.auth0, "missing here") for row in missing_rows(scim.mapping, default))
     columns = ("SCIM attribute", "Auth0 attribute", "compared with the default")
@@ -210,7 +211,7 @@ def review_mapping(
 def _summary(mapping: tuple[ScimMappingRow, ...], changed: list[tuple[str, str, str]]) -> str:
     collisions = [row.auth0 for row in mapping if is_written_by_login(row)]
     beside = f"{len(changed)} rows differ from the default" if changed else "The mapping is the default"
-    manager = " The row for manager makes Entra fail on later syncs (Auth0 support): consider removing it in Entra."
+    manager = " Auth0's support reports that the row for manager makes later syncs fail: consider removing it in Entra."
     return (
         f"{beside}. Login and SCIM both write {', '.join(collisions)}: the last writer wins."
         f"{manager if any(map(is_manager, mapping)) else ''}"
@@ -228,7 +229,10 @@ def take_back_mapping(undo: Undo, number: str, entry: Written) -> Step:
 
     def restore(on: On, scim: ScimConfiguration | None, _settings: Any) -> Iterator[Yield]:
         if scim is None or scim.as_json() != after:
-            yield Finding("The SCIM configuration is as before, gone, or others have changed it since.")
+            yield Finding(
+                "Nothing to restore: the SCIM configuration has its earlier values, is gone, or someone else "
+                "has changed it since this run."
+            )
         elif later := later_run(undo.record, entry, "scim-mapping", "scim-configuration"):
             yield left(later)
         else:
@@ -251,7 +255,9 @@ def _scim_now(_entry: Written, view: View) -> Seen:
 def _mapping_now(entry: Written, view: View) -> Seen:
     scim = view.read(facts.scim_configuration)
     is_there = scim is not None and scim.as_json() == entry.undo["after"]
-    return Seen(is_there, f"The SCIM configuration is {'as' if is_there else 'not as'} the request was to write it.")
+    return Seen(
+        is_there, f"The SCIM configuration {'has' if is_there else 'does not have'} the values that the request was to write."
+    )
 
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:
@@ -288,14 +294,14 @@ def _added_since(
     """Return why the SCIM configuration stays, empty when it is as this run left it."""
     made_at = entry.ids.get("scim_configuration")
     if made_at and scim.created_at and made_at != scim.created_at:
-        return f"Left on: SCIM was turned off since and on again, {scim.created_at}."
+        return f"Left on: someone else turned SCIM off and on again after this run, at {scim.created_at}."
     own = {write.ids.get("token") for write in undo.record.of_kind("token")} if undo.is_plan else set()
     if others := [token.token_id for token in tokens if token.token_id not in own]:
-        return f"Left on: its tokens would go with it, and these are there: {', '.join(others)}."
+        return f"Left on: turning SCIM off would also delete these tokens: {', '.join(others)}."
     wrote = [write.undo["after"] for write in undo.record.of_kind("scim-mapping")]
     rows = tuple(ScimMappingRow(*row) for row in wrote[-1]["mapping"]) if wrote else default
     if scim.user_id_attribute != SCIM_USER_ID_ATTRIBUTE or row_differences(rows, scim.mapping):
-        return "Left on: others have changed its mapping or user id attribute since."
+        return "Left on: someone else has changed its mapping or user id attribute since this run."
     return ""
 
 

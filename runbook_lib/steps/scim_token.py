@@ -55,7 +55,7 @@ from runbook_lib.tenant.written import Written
 def _endpoint(settings: TenantSettings) -> Handover:
     return Handover(
         f"{CONNECTION} > Provisioning > SCIM Setup",
-        ("Copy the SCIM Endpoint URL and the Client ID (tab Settings) and send both back. Neither is a secret.",),
+        ("Copy the SCIM Endpoint URL and the Client ID (tab Settings). Send both back. Neither is a secret.",),
         (
             ("Send back", f"SCIM Endpoint URL, as https://{settings.auth0_domain}/scim/v2/connections/con_…"),
             ("Send back", "Client ID"),
@@ -68,8 +68,8 @@ def _token(settings: TenantSettings) -> Handover:
     return Handover(
         f"{CONNECTION} > Provisioning > SCIM Setup > Generate New Token",
         (
-            "Auth0 allows two tokens a connection. Delete one only if it is not in use.",
-            "The text is shown once. Send it back by a safe channel, never with this sheet.",
+            "Auth0 allows two tokens per connection. Delete a token only if it is not in use.",
+            "Auth0 shows the token once. Send it back through a safe channel, never with this sheet.",
         ),
         (("Expires", ends),),
     )
@@ -84,14 +84,14 @@ def _scopes(settings: TenantSettings) -> Handover:
 
 
 _MAKE = (
-    "Open the page (python -m runbook_lib lab), press Make and show the token once at step "
-    f"{Thing.TOKEN.step}, and send it by a safe channel, apart from handover.html"
+    f"Open the page (python -m runbook_lib lab), press Make and show the token once at step {Thing.TOKEN.step}, and "
+    "send it through a safe channel, separately from handover.html"
 )
 
 
 _SEND = (
-    "Send it by a safe channel, apart from handover.html. If you lose its text, make another at "
-    f"step {Thing.TOKEN.step} of the page"
+    "Send the token through a safe channel, separately from handover.html. If you lose it, make another at step "
+    f"{Thing.TOKEN.step} of the page"
 )
 
 
@@ -110,7 +110,7 @@ def token_to_hand_over(
     used = [token for token in tokens or () if is_exact(token, wanted_scopes(settings)) and token.last_used_at]
     others = [token for token in tokens or () if token not in unused]
     if memory.scim_token is not None:
-        yield Finding("A new token was made. It is shown once, on the page that asked for it.")
+        yield Finding("This run made a new token. The page that asked for it shows it once.")
         yield Handover("", remedy=_SEND)
         return
     if memory.asks_for_token:
@@ -127,7 +127,7 @@ def token_to_hand_over(
         yield Finding(f"Verified from Auth0: token {latest.token_id} was last used {(latest.last_used_at or '')[:10]}.")
         return
     if unused:
-        yield Finding(f"The token was made ({named(unused, memory)}); it waits to be used in Entra.")
+        yield Finding(f"The token exists ({named(unused, memory)}), but Entra has not used it yet.")
         yield Handover("", remedy=_SEND)
         return
     refuse_at_limit(others, memory)
@@ -188,11 +188,11 @@ def generate_token(
     where = f"SCIM tokens of {connection.name}"
     yield from (*token_table(tokens or ()), *_in_doubt(tokens or (), memory))
     if are_unlisted(saved, tokens, memory, endpoint_url, settings):
-        yield Finding(f"{UNLISTED} The run makes no further token and waits for the list.")
+        yield Finding(f"{UNLISTED} This run makes no other token and waits until Entra lists them.")
         return
     yield from _without(orphans(tokens or (), memory, saved), connection.id, where)
     if memory.scim_token is not None and memory.scim_token_id in {token.token_id for token in tokens or ()}:
-        yield Finding(f"A new token is in this session's memory until step {Thing.CREDENTIALS.step}.")
+        yield Finding(f"This session keeps the new token in memory until step {Thing.CREDENTIALS.step} saves it.")
         return
     scopes = wanted_scopes(settings)
     is_complete = not credential_differences(saved, endpoint_url, settings)
@@ -202,7 +202,7 @@ def generate_token(
         yield from _near_its_end(tokens, memory, scopes)
         return
     if saved.works is False:
-        yield Finding("Entra's connection test with the token that it holds fails: the token has ended, or was deleted.")
+        yield Finding("Entra's connection test with its saved token fails: the token has expired or was deleted.")
     diff = _wanted_token(where, scopes, settings)
     if tokens is None:
         raise StepWaits(Thing.SCIM_CONFIGURATION, "The SCIM configuration that a token belongs to", (diff,))
@@ -246,8 +246,8 @@ def _near_its_end(tokens: tuple[ScimToken, ...], memory: Memory, scopes: tuple[s
     left = latest.ends_at - memory.auth0_now
     if left < NEAR:
         yield Finding(
-            f"{latest.token_id} ends on {latest.ends_at:%Y-%m-%d}, in {left.days} days: after that day no one is provisioned. A "
-            "run after that day makes a new one."
+            f"Token {latest.token_id} expires on {latest.ends_at:%Y-%m-%d}, in {left.days} days. After that day Entra "
+            "provisions no one. A run after that day makes a new token."
         )
 
 
@@ -256,8 +256,9 @@ def _in_doubt(tokens: tuple[ScimToken, ...], memory: Memory) -> Iterator[Yield]:
     if maybe := may_be_ours(tokens, memory):
         ids = ", ".join(token.token_id for token in maybe)
         yield Finding(
-            f"A request of this tool for a token got no answer, and Auth0 shows {ids} of that time. It is left: delete it in the "
-            "Auth0 dashboard (Provisioning > SCIM Setup) if no administrator made it by hand."
+            f"This tool asked Auth0 for a token and got no response. Auth0 lists {ids} from that time. This run leaves "
+            "it in place: if no administrator made it by hand, delete it in the Auth0 dashboard (Provisioning > SCIM "
+            "Setup)."
         )
 
 
@@ -292,7 +293,7 @@ def named(tokens: Iterable[ScimToken], memory: Memory) -> str:
 def _made_by(token: ScimToken, memory: Memory) -> str:
     if token.token_id in memory.own_token_ids:
         return "made by this tool, "
-    return "perhaps made by this tool, whose request got no answer, " if may_be_ours((token,), memory) else ""
+    return "perhaps made by this tool, whose request got no response, " if may_be_ours((token,), memory) else ""
 
 
 def kept_in(memory: Memory) -> Callable[[Response], dict[str, str]]:
@@ -342,7 +343,7 @@ def _tokens_of_that_time(entry: Written, view: View) -> Seen:
     tokens = view.read(facts.scim_tokens)
     likely = may_be_of(tokens or (), view.memory.doubted(entry.kind))
     ids = ", ".join(token.token_id for token in likely)
-    return Seen(bool(likely), f"Auth0 shows {ids}." if likely else "Auth0 shows no token of that time.")
+    return Seen(bool(likely), f"Auth0 lists {ids}." if likely else "Auth0 lists no token from that time.")
 
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:

@@ -42,7 +42,7 @@ def refuse_missing_permissions(entra: Grant) -> None:
         if entra.permissions is not None and not entra.permissions & set(names):
             raise StepBlocked(
                 f"The Graph token cannot {purpose}: it lacks {names[0]}",
-                f"Grant the app registration {' or '.join(names[:2])} and have an administrator consent, then run again",
+                f"Grant the app registration {' or '.join(names[:2])} and have an administrator grant consent, then run again",
             )
 
 
@@ -62,7 +62,7 @@ def verdict(connection: Connection, users: int) -> str:
 
 
 _MEANS = {
-    "older": "This is an older connection, which this procedure is for.",
+    "older": "This is an older connection, so this procedure applies.",
     "newer": "This is a newer connection, so follow Auth0's page New Connections.",
     "unsure": "A person must decide whether this procedure applies.",
 }
@@ -72,9 +72,9 @@ def sign_in_to_entra(entra: Grant, organization: Organization, settings: TenantS
     """Check the one sign-in, and say what cannot be checked."""
     refuse_missing_permissions(entra)
     yield Finding(
-        f"Signed in to the Entra tenant {organization.display_name}. This run does not sign in to Auth0: sections 1 and 2 are "
-        f"for the administrator of {settings.auth0_domain}, as handover.html says. Whether the connection belongs to this Entra "
-        "tenant, and whether it is an older one, cannot be checked from here."
+        f"Signed in to the Entra tenant {organization.display_name}. This run does not sign in to Auth0: the "
+        f"administrator of {settings.auth0_domain} carries out sections 1 and 2, following handover.html. This run "
+        "cannot check whether the connection belongs to this Entra tenant, or whether it is an older connection."
     )
 
 
@@ -83,13 +83,17 @@ def sign_in_to_auth0(auth0: Grant, connection: Connection, users: int, settings:
     refuse_missing_scopes(auth0)
     _refuse_another_tenant(connection, settings)
     is_named = settings.entra_tenant in connection.entra_tenant_names
-    same = "is the one the connection names" if is_named else "cannot be checked from here"
+    same = (
+        "The connection names the same Entra tenant"
+        if is_named
+        else "This run cannot check that the connection belongs to that Entra tenant"
+    )
     yield Finding(
-        f"Signed in to Auth0. This run does not sign in to Entra: sections 3 and 4 are for the administrator of "
-        f"{settings.entra_tenant}, as handover.html says. That Entra tenant {same}. {verdict(connection, users)}"
+        f"Signed in to Auth0. This run does not sign in to Entra: the administrator of {settings.entra_tenant} carries "
+        f"out sections 3 and 4, following handover.html. {same}. {verdict(connection, users)}"
     )
     if auth0.permissions is not None and not auth0.permissions & set(SCIM_LOG_SCOPES):
-        yield Finding(f"Without {SCIM_LOG_SCOPES[0]} the SCIM log cannot be read, so that less can be verified.")
+        yield Finding(f"The Auth0 token lacks {SCIM_LOG_SCOPES[0]}, so this run cannot read the SCIM log and can verify less.")
     yield connection_table(connection, users)
 
 
@@ -98,8 +102,8 @@ def _refuse_another_tenant(connection: Connection, settings: TenantSettings) -> 
     ids = [name for name in connection.entra_tenant_names if is_guid(name)]
     if ids and is_guid(settings.entra_tenant) and settings.entra_tenant not in ids:
         raise StepBlocked(
-            f"The connection belongs to Entra tenant {ids[0]}, the settings name {settings.entra_tenant}",
-            "Set entra_tenant to the tenant that the connection signs in with",
+            f"The connection belongs to Entra tenant {ids[0]}, but the settings name {settings.entra_tenant}",
+            "Set entra_tenant to the Entra tenant that the connection uses",
         )
 
 
@@ -125,9 +129,9 @@ def sign_ins(
     known = {organization.id.lower(), *organization.domains}
     if connection.entra_tenant_names and not known & set(connection.entra_tenant_names):
         raise StepBlocked(
-            f"The connection belongs to Entra tenant {connection.entra_tenant_names[0]}, "
-            f"the Graph token to {organization.display_name}",
-            "Set entra_tenant to the tenant that the connection signs in with",
+            f"The connection belongs to Entra tenant {connection.entra_tenant_names[0]}, but the Graph token belongs to "
+            f"{organization.display_name}",
+            "Set entra_tenant to the Entra tenant that the connection uses",
         )
-    yield Finding(f"Both sign-ins work and mean the Entra tenant {organization.display_name}. {verdict(connection, users)}")
+    yield Finding(f"Both sign-ins work and belong to the Entra tenant {organization.display_name}. {verdict(connection, users)}")
     yield connection_table(connection, users)

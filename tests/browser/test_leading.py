@@ -25,7 +25,9 @@ def test_after_apply_the_next_step_is_one_enter_away_and_the_done_one_folds_to_i
     guide.page.keyboard.press("Enter")
     expect(guide.line("1.3").get_by_role("button", name="Apply 1.3")).to_be_focused()
     expect(guide.line("1.2").locator(".scim-fold")).not_to_have_attribute("open", "")
-    expect(guide.line("1.2").locator(".scim-proof")).to_contain_text("User ID attribute type: (absent: works as sub) → sub")
+    expect(guide.line("1.2").locator(".scim-proof")).to_contain_text(
+        "User ID attribute type: (absent: Auth0 treats it as sub) → sub"
+    )
     guide.page.keyboard.press("Enter")
     expect(guide.state("1.3")).to_contain_text("Done")
     expect(guide.header).to_contain_text("3 of 14 changes")  # step 1.4 is already right then

@@ -47,7 +47,7 @@ def test_a_fresh_tenant_is_done_in_one_run_though_assignments_count_and_secrets_
     assert (status, rows["3.6"]["status"], rows["4.2"]["status"]) == ("done", "CHANGED", "CHANGED")
     waited = waited_for(events)
     assert waited == {
-        "3.3": "Entra listed the new assignments only after a while; the run waited for them.",
+        "3.3": "Entra listed the new assignments with a delay; this run waited for them.",
         "3.6": SAVED,
         "4.2": "Entra honoured the new assignment only after a while; provision on demand was repeated until it did.",
     }
@@ -135,7 +135,7 @@ def test_a_new_process_waits_for_credentials_that_an_earlier_one_saved(control, 
     ended_after_saving(sandbox, tenant("fresh"), tmp_path / "first" / "fresh")
     status, rows, events, _ = run_by_its_clock(tenant("fresh"), "second")
     assert (status, len(tokens_made(sandbox)), waited_for(events)["3.6"]) == ("done", 1, SAVED)
-    assert "The run makes no further token and waits for the list." in rows["2.2"]["reason"]
+    assert "This run makes no other token and waits until Entra lists them." in rows["2.2"]["reason"]
 
 
 def test_credentials_that_are_not_listed_in_five_minutes_are_left_to_a_later_run(

@@ -89,8 +89,8 @@ REMOVALS = (
     Removal(
         "unreadable options count as empty",
         "steps/connection.py",
-        '    if not connection.options:\n        raise StepBlocked("The connection\'s options are not readable"',
-        '    if connection.options is False:\n        raise StepBlocked("The connection\'s options are not readable"',
+        '    if not connection.options:\n        raise StepBlocked("Auth0 does not show this run the options',
+        '    if connection.options is False:\n        raise StepBlocked("Auth0 does not show this run the options',
         CONNECTION,
     ),
     Removal(

@@ -157,7 +157,7 @@ def test_an_undo_takes_back_what_a_batch_did_beside_an_item_that_was_refused(car
     [partly] = [one for one in read_lines(journal.path) if one["event"] == "outcome" and one["step"] == "3.3"]
     assert (partly["result"], len(partly["made"])) == ("partly", len(assigned(customer, application)))
     steps, _ = steps_to_undo(OLDER_AZURE_AD, Record(standing(journal, (), ways_back(OLDER_AZURE_AD))))
-    assert "Take the assignments away (step 3.3)" in [step.title for step in steps]
+    assert "Remove the assignments (step 3.3)" in [step.title for step in steps]
 
 
 def test_somebody_deleted_meanwhile_is_named_when_time_has_not_settled_it(carry_out, tenant, customer, application, control):

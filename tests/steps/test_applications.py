@@ -24,14 +24,14 @@ TWIN = replace(PRINCIPAL, id=f"{GUID}ff")
 
 def test_3_1_says_where_the_sign_in_application_is_registered():
     assert planned("3.1") == [Finding("Acme sign-in is registered here.")]
-    elsewhere = "Acme sign-in is registered in another tenant and present here as an enterprise application."
+    elsewhere = "Acme sign-in is registered in another tenant, and an enterprise application here."
     assert planned("3.1", oidc_application=None) == [Finding(elsewhere)]
 
 
 def test_3_1_refuses_a_tenant_without_the_sign_in_application():
     reason, remedy = refusal("3.1", oidc_application=None, oidc_service_principal=None)
-    assert reason == "Entra knows no OpenID Connect application with the connection's client id"
-    assert remedy.startswith("Register it first, or correct the client id of the connection")
+    assert reason == "Entra has no OpenID Connect application with the client id of the connection"
+    assert remedy.startswith("Register the application first, or correct the client id of the connection")
 
 
 # 3.2
@@ -80,24 +80,27 @@ def test_3_2_refuses_two_applications_of_the_name_and_says_which_this_tool_made(
 )
 def test_3_2_refuses_an_application_that_cannot_be_provisioned(readings):
     reason, remedy = refusal("3.2", **readings)
-    assert reason == "Acme SCIM exists but was not made as a non-gallery application, so it cannot be provisioned"
+    assert reason == "Acme SCIM exists, but not as a non-gallery application, so Entra cannot provision with it"
     assert remedy == "Set another scim_app_name"
 
 
 def test_3_2_refuses_the_application_of_another_connection():
     found = replace(PRINCIPAL, notes="[inbound-scim-runbook con_2]")
     reason, remedy = refusal("3.2", enterprise_applications=(found,))
-    assert reason == "Acme SCIM provisions another connection, con_2, as its notes say"
+    assert reason == "According to its notes, Acme SCIM provisions another connection, con_2"
     assert remedy == "Set another scim_app_name: each connection needs an enterprise application of its own"
 
 
 def test_3_2_refuses_while_another_run_is_at_work_on_the_application():
     reason, remedy = refusal("3.2", other_claim="run x@y, until 12:00 UTC")
-    assert reason == "Another run is at work on Acme SCIM: run x@y, until 12:00 UTC"
-    assert remedy.startswith("Wait until it has ended")
+    assert reason == "Another run is working on the application Acme SCIM: run x@y, until 12:00 UTC"
+    assert remedy.startswith("Wait until that run has ended")
 
 
 @pytest.mark.parametrize(("length", "is_full"), [(0, False), (850, False), (1024, True)])
 def test_3_2_says_when_the_notes_have_no_room_for_the_marker(length, is_full):
     found = said("3.2", enterprise_applications=(replace(PRINCIPAL, notes="n" * length),))
-    assert (found[0].startswith("Its notes are full, so the marker does not fit"), found[-1]) == (is_full, "Acme SCIM exists.")
+    assert (found[0].startswith("Its notes are full, so this run cannot add its marker"), found[-1]) == (
+        is_full,
+        "Acme SCIM exists.",
+    )

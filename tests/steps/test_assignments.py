@@ -35,7 +35,7 @@ from tests.builders import (
     waiting,
 )
 
-LATE = "Entra listed the new assignments only after a while; the run waited for them."
+LATE = "Entra listed the new assignments with a delay; this run waited for them."
 
 
 def someone(number):
@@ -102,7 +102,8 @@ def test_3_3_refuses_when_nobody_has_access():
 def test_3_3_says_when_people_may_sign_in_without_being_assigned():
     found = said("3.3", oidc_service_principal=replace(SIGN_IN_APP, requires_assignment=False))
     assert found == [
-        "1 users and 0 groups have access. Anyone in the tenant may sign in without being assigned: those are not provisioned."
+        "1 users and 0 groups have access. Anyone in the tenant may sign in without an assignment. Entra does not "
+        "provision people without an assignment."
     ]
     assert said("3.3", oidc_service_principal=None) == ["1 users and 0 groups have access."]
 

@@ -25,7 +25,7 @@ ENDPOINT_ON = {"useCommonEndpoint": True, "waad_common_endpoint": True}
 
 
 def test_0_1_takes_a_connection_of_the_azure_ad_type_with_readable_options():
-    words = "c is a Microsoft Azure AD connection and its options are readable."
+    words = "c is a Microsoft Azure AD connection, and this run can read its options."
     assert planned("0.1", connection=CONNECTION) == [Finding(words)]
 
 
@@ -38,7 +38,7 @@ def test_0_1_refuses_a_connection_of_another_type():
 @pytest.mark.parametrize("options", [None, {}])
 def test_0_1_refuses_options_that_auth0_did_not_show(options):
     reason, remedy = refusal("0.1", connection=replace(CONNECTION, options=options))
-    assert reason == "Auth0 answered c without its options, so its settings cannot be read or safely written"
+    assert reason == "Auth0 returned c without its options, so this run cannot read its settings or write them safely"
     assert "Grant the Auth0 application read:connections_options and update:connections_options" in remedy
 
 
@@ -46,8 +46,10 @@ def test_0_1_refuses_options_that_auth0_did_not_show(options):
 
 
 def test_1_1_names_the_connection():
-    assert planned("1.1", connection=CONNECTION) == [Finding("c, shown as Shown.")]
-    assert planned("1.1", connection=replace(CONNECTION, display_name=None)) == [Finding("c, shown as c.")]
+    assert planned("1.1", connection=CONNECTION) == [Finding("Found the connection c, displayed as Shown.")]
+    assert planned("1.1", connection=replace(CONNECTION, display_name=None)) == [
+        Finding("Found the connection c, displayed as c.")
+    ]
 
 
 # 1.2
@@ -59,7 +61,7 @@ def test_1_2_plans_nothing_when_it_is_done():
 
 def test_1_2_writes_sub_where_the_key_is_absent_and_keeps_everything_else():
     [change] = changes("1.2", connection=CONNECTION)
-    assert change.diffs == (Diff("connection c", "User ID attribute type", "(absent: works as sub)", "sub"),)
+    assert change.diffs == (Diff("connection c", "User ID attribute type", "(absent: Auth0 treats it as sub)", "sub"),)
     assert change.request.line == "PATCH /api/v2/connections/con_1"
     assert change.request.body == {"options": {**OPTIONS, "userid_attribute": "sub"}, "display_name": "Shown"}
     assert change.hazard is None
@@ -153,7 +155,7 @@ def test_1_2_asks_a_person_where_user_ids_may_be_no_pairwise_subjects(options, w
     [hazard] = hazards("1.2", connection=connection(**options), user_count=3)
     assert (hazard.name, hazard.count) == ("change-user-id-attribute", 0)
     assert hazard.why.startswith(words)
-    assert "3 users exist" in hazard.why
+    assert "The connection has 3 users" in hazard.why
 
 
 @pytest.mark.parametrize("options", [{}, {"userid_attribute": "sub"}, {"identity_api": "microsoft-identity-platform-v2.0"}])
@@ -181,7 +183,7 @@ def test_1_2_shows_the_settings_first(options, found):
 @pytest.mark.parametrize("number", ["1.2", "1.3"])
 def test_1_2_and_1_3_never_write_options_that_were_not_readable(options, number):
     reason, remedy = refusal(number, connection=replace(CONNECTION, options=options))
-    assert (reason, remedy) == ("The connection's options are not readable", "See step 0.1")
+    assert (reason, remedy) == ("Auth0 does not show this run the options of the connection", "See step 0.1")
 
 
 def test_1_2_says_nothing_where_it_shows_a_table():

@@ -100,16 +100,16 @@ def test_where_provisioning_is_not_to_be_turned_on_the_administrator_gets_nothin
 
 def test_the_sign_in_to_auth0_alone_says_what_it_cannot_check():
     finding, table = planned("0.2", ENTRA)
-    assert finding.text.startswith("Signed in to Auth0. This run does not sign in to Entra: sections 3 and 4 are for the ")
-    assert "That Entra tenant cannot be checked from here." in finding.text
+    assert finding.text.startswith("Signed in to Auth0. This run does not sign in to Entra: the administrator of ")
+    assert "This run cannot check that the connection belongs to that Entra tenant." in finding.text
     assert table.title == "Connection"
 
 
 def test_the_connection_of_another_entra_tenant_is_refused():
     other, own = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
     reason, remedy = refusal("0.2", without("entra", entra_tenant=own), connection=connection(tenantId=other))
-    assert reason == f"The connection belongs to Entra tenant {other}, the settings name {own}"
-    assert remedy == "Set entra_tenant to the tenant that the connection signs in with"
+    assert reason == f"The connection belongs to Entra tenant {other}, but the settings name {own}"
+    assert remedy == "Set entra_tenant to the Entra tenant that the connection uses"
 
 
 # The token that a person hands over
@@ -166,10 +166,10 @@ def test_what_became_of_a_token_is_told():
     ours = frozenset({"tok_1"})
     assert tokens(used)[-1] == Finding("Verified from Auth0: token tok_1 was last used 2026-06-02.")
     assert tokens(unused, own_token_ids=ours)[1] == Finding(
-        "The token was made (tok_1, made by this tool, last used never); it waits to be used in Entra."
+        "The token exists (tok_1, made by this tool, last used never), but Entra has not used it yet."
     )
     in_memory = {"scim_token": Secret("t"), "scim_token_id": "tok_1", "own_token_ids": ours}
-    assert tokens(unused, **in_memory)[1] == Finding("A new token was made. It is shown once, on the page that asked for it.")
+    assert tokens(unused, **in_memory)[1] == Finding("This run made a new token. The page that asked for it shows it once.")
 
 
 # The owner of the Auth0 side -----------------------------------------------------------------------------------------
@@ -203,13 +203,15 @@ def test_an_endpoint_is_not_taken_on_its_owner_s_word_but_when_it_is_given():
 
 def test_the_sign_in_to_entra_alone_says_what_it_cannot_check():
     [finding] = planned("0.2", AUTH0)
-    assert finding.text.startswith("Signed in to the Entra tenant Contoso. This run does not sign in to Auth0: sections 1 and 2 ")
+    assert finding.text.startswith(
+        "Signed in to the Entra tenant Contoso. This run does not sign in to Auth0: the administrator "
+    )
 
 
 def test_a_missing_permission_is_named_before_anything_else():
     reason, remedy = refusal("0.2", AUTH0, entra_grant=Grant(Secret("x"), frozenset()))
     assert reason.startswith("The Graph token cannot ")
-    assert remedy.endswith("have an administrator consent, then run again")
+    assert remedy.endswith("have an administrator grant consent, then run again")
 
 
 # The test user, and the start, with Auth0 unseen

@@ -220,8 +220,8 @@ def test_1_5_shows_the_mapping_beside_the_default():
         "matching_attributes": ("userName",),
     }
     assert said("1.5", **readings) == [
-        "4 rows differ from the default. Login and SCIM both write preferred_username, email: the last writer wins."
-        " The row for manager makes Entra fail on later syncs (Auth0 support): consider removing it in Entra."
+        "4 rows differ from the default. Login and SCIM both write preferred_username, email: the last writer wins. "
+        "Auth0's support reports that the row for manager makes later syncs fail: consider removing it in Entra."
     ]
     assert tables("1.5", **readings) == [
         Table(

@@ -90,7 +90,9 @@ def test_2_2_a_token_that_never_ends_has_no_lifetime():
 
 def test_2_2_makes_none_while_one_is_in_memory_or_at_work():
     new = Memory(scim_token=Secret("text-canary"), scim_token_id="new")
-    assert generated((token("new"),), memory=new) == [Finding("A new token is in this session's memory until step 3.6.")]
+    assert generated((token("new"),), memory=new) == [
+        Finding("This session keeps the new token in memory until step 3.6 saves it.")
+    ]
     assert isinstance(generated((token("other"),), memory=new)[0], Change)
     held = generated((token("a", "2026-01-02"),))
     assert held == [Finding("Entra holds a token with exactly the three scopes, and has used it.")]
@@ -101,7 +103,7 @@ def test_2_2_makes_none_while_entra_does_not_list_what_an_earlier_run_saved():
     memory = Memory(own_token_ids=frozenset({"a"}), given_token_ids=("a",), saved_token_id="a", listed_before={})
     late = "Entra took the credentials from a run some minutes ago and does not list them yet."
     found = generated((token("a"),), saved_credentials=SavedCredentials({}), memory=memory)
-    assert found == [Finding(f"{late} The run makes no further token and waits for the list.")]
+    assert found == [Finding(f"{late} This run makes no other token and waits until Entra lists them.")]
     for tokens, values in (((), {}), ((token("a"),), {"SyncAll": "true"})):
         assert isinstance(generated(tokens, saved_credentials=SavedCredentials(values), memory=memory)[-1], Change)
 
@@ -122,7 +124,7 @@ def test_2_2_makes_one_where_entra_has_not_all_it_needs(readings):
 def test_2_2_makes_one_where_what_entra_holds_no_longer_works():
     failing = SavedCredentials(SAVED.values, works=False)
     finding, change = generated((token("a", "2026-01-02"),), saved_credentials=failing)
-    assert finding == Finding("Entra's connection test with the token that it holds fails: the token has ended, or was deleted.")
+    assert finding == Finding("Entra's connection test with its saved token fails: the token has expired or was deleted.")
     assert change.request.line == f"POST {PATH}"
 
 
@@ -158,10 +160,10 @@ def test_2_2_says_which_of_the_tokens_in_its_way_it_made_itself():
 def test_2_2_names_a_token_that_a_lost_answer_may_have_made_and_leaves_it():
     doubts = (doubt("2.2", "POST"),)
     finding, change = generated((token("perhaps"),), memory=Memory(doubts=doubts))
-    assert "got no answer, and Auth0 shows perhaps of that time" in finding.text
+    assert "got no response. Auth0 lists perhaps from that time" in finding.text
     assert change.request.line == f"POST {PATH}"
     reason, _remedy = refusal("2.2", scim_tokens=(token("perhaps"), token("b")), memory=Memory(doubts=doubts))
-    assert "perhaps, perhaps made by this tool, whose request got no answer, last used never" in reason
+    assert "perhaps, perhaps made by this tool, whose request got no response, last used never" in reason
 
 
 def test_2_2_names_a_second_token_that_would_serve_as_well():
@@ -176,7 +178,7 @@ def test_2_2_names_a_second_token_that_would_serve_as_well():
 def test_2_2_names_the_day_on_which_provisioning_stops_when_it_is_near(until, days):
     used = replace(token("a", "2026-05-02"), valid_until=until)
     _held, *rest = said("2.2", job=RUNNING, scim_tokens=(used,), memory=Memory(auth0_now=NOW))
-    assert [words.split(":")[0] for words in rest] == ([f"a ends on 2026-06-30, in {days} days"] if days else [])
+    assert [words.split(".")[0] for words in rest] == ([f"Token a expires on 2026-06-30, in {days} days"] if days else [])
 
 
 def test_2_2_shows_the_tokens_without_ids():

@@ -23,8 +23,8 @@ def grant(*permissions):
 
 def test_0_2_names_the_tenant_and_the_page_that_the_connection_belongs_to():
     assert said("0.2", auth0_grant=grant(*AUTH0_SCOPES), entra_grant=grant(*ALL_PERMISSIONS)) == [
-        "Both sign-ins work and mean the Entra tenant Contoso. User ids are pairwise: the attribute is sub, and 3 users exist. "
-        "This is an older connection, which this procedure is for."
+        "Both sign-ins work and belong to the Entra tenant Contoso. User ids are pairwise: the attribute is sub, and 3 "
+        "users exist. This is an older connection, so this procedure applies."
     ]
     assert tables("0.2") == [Table("Connection", ("what", "value"), (("User ID attribute type", "sub"), ("Users", "3")))]
 
@@ -52,7 +52,7 @@ def test_0_2_names_the_missing_permission_and_what_it_is_for():
     reason, remedy = refusal("0.2", entra_grant=grant(*(ALL_PERMISSIONS - {"AppRoleAssignment.ReadWrite.All"})))
     assert reason == "The Graph token cannot assign users and groups (3.3): it lacks AppRoleAssignment.ReadWrite.All"
     assert remedy == (
-        "Grant the app registration AppRoleAssignment.ReadWrite.All and have an administrator consent, then run again"
+        "Grant the app registration AppRoleAssignment.ReadWrite.All and have an administrator grant consent, then run again"
     )
 
 
@@ -67,8 +67,8 @@ def test_0_2_takes_any_one_of_the_permissions_for_a_purpose(purpose, names):
 def test_0_2_refuses_a_connection_of_another_entra_tenant(options):
     reason, remedy = refusal("0.2", connection=connection(**options))
     named = next(iter(options.values())).lower()
-    assert reason == f"The connection belongs to Entra tenant {named}, the Graph token to Contoso"
-    assert remedy == "Set entra_tenant to the tenant that the connection signs in with"
+    assert reason == f"The connection belongs to Entra tenant {named}, but the Graph token belongs to Contoso"
+    assert remedy == "Set entra_tenant to the Entra tenant that the connection uses"
 
 
 @pytest.mark.parametrize("options", [{"tenantId": "THE-ID"}, {"tenant_domain": "Contoso.COM"}, {"domain": "contoso.com"}, {}])
