@@ -20,7 +20,8 @@ from runbook_lib.http import stage
 
 _EXPIRED, _NOT_YET_VALID, _OTHER_HOST = 10, 9, 62  # of OpenSSL: X509_V_ERR_…
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,80})", re.IGNORECASE)
-_GATEWAY = frozenset({401, 403, 407, 451, *range(500, 600)})  # answers of gateways; the services' own are JSON
+_CONNECT = re.compile(r"Tunnel connection failed: (\d{3})")  # http.client keeps the answer to CONNECT in its text only
+_OF_THE_BUNDLE = ("NO_CERTIFICATE_OR_CRL_FOUND", "PEM LIB", "PEM_LIB")  # of OpenSSL, for a file that holds no whole certificate
 
 
 class TooMuchError(Exception):
@@ -79,12 +80,10 @@ def _trouble(broken: requests.exceptions.RequestException, host: str) -> _Troubl
     causes = list(_causes(broken))
     if isinstance(broken, requests.exceptions.TooManyRedirects):
         return _Trouble("a redirect, which is never followed", "RB-110", is_sent=True)
-    if isinstance(broken, requests.exceptions.InvalidProxyURL | requests.exceptions.InvalidSchema):
+    if isinstance(broken, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):  # the services' own are valid
         return _Trouble("the proxy's address cannot be used", "RB-108")
     if isinstance(broken, requests.exceptions.ProxyError):
-        needs_sign_in = any("407" in str(cause) for cause in causes)
-        return _Trouble("the proxy asks for a sign-in (407)" if needs_sign_in else "the proxy does not answer",
-                        "RB-107" if needs_sign_in else "RB-108")  # fmt: skip
+        return _proxy_trouble(causes, host)
     if isinstance(broken, requests.exceptions.SSLError):
         return _tls_trouble(causes)
     if any(isinstance(cause, socket.gaierror | urllib3.exceptions.NameResolutionError) for cause in causes):
@@ -98,6 +97,18 @@ def _trouble(broken: requests.exceptions.RequestException, host: str) -> _Troubl
     return _Trouble("the connection broke" if in_time else "no answer in time", "RB-111", is_sent=True, again=True)
 
 
+def _proxy_trouble(causes: list[BaseException], host: str) -> _Trouble:
+    """Tell a proxy that does not answer from one that answers CONNECT with an error (RFC 9110, 9.3.6)."""
+    status = next((int(found[1]) for cause in causes if (found := _CONNECT.search(str(cause)))), 0)
+    if status == 407:
+        return _Trouble("the proxy asks for a sign-in (407)", "RB-107")
+    if status >= 500:
+        return _Trouble(f"the proxy cannot reach {host} ({status})", "RB-117")
+    if status:
+        return _Trouble(f"the proxy refuses the connection to {host} ({status})", "RB-116")
+    return _Trouble("the proxy does not answer", "RB-108")
+
+
 def _tls_trouble(causes: list[BaseException]) -> _Trouble:
     """Tell a certificate, which is judged before anything is sent, from TLS that broke at any time, also after a write."""
     for cause in causes:
@@ -107,8 +118,10 @@ def _tls_trouble(causes: list[BaseException]) -> _Trouble:
             if cause.verify_code == _OTHER_HOST or "mismatch" in str(cause):
                 return _Trouble("the certificate is another host's", "RB-106")
             return _Trouble("the certificate is not trusted", "RB-104")
-    if any("NO_CERTIFICATE_OR_CRL_FOUND" in str(cause).upper().replace(" ", "_") for cause in causes):
+    if any(words in str(cause).upper() for cause in causes for words in _OF_THE_BUNDLE):
         return _Trouble("the file of trusted certificates holds none", "RB-112")
+    if any(isinstance(cause, PermissionError) for cause in causes):
+        return _Trouble("the file of trusted certificates may not be read", "RB-112")
     return _Trouble("TLS broke", "RB-115", is_sent=True, again=True)
 
 
@@ -127,26 +140,32 @@ def _causes(broken: BaseException) -> Iterator[BaseException]:
 
 
 def refuse_page(attempted: str, answer: requests.Response, content: bytes) -> None:
-    """Raise `TransportError` for an HTML page in place of an answer: a gateway wrote it, whatever its status.
+    """Raise `TransportError` for a page or a text in place of an answer: a gateway wrote it, whatever its status.
 
-    A success is in doubt then, because the gateway may have asked the service first; so is a 5xx, which the services' own edge
-    writes as HTML too.
+    The services write JSON, or nothing. Left to the caller are a redirect, an answer that was cut short, 429, and 404 of a token
+    endpoint, whose form for an unknown tenant is not published. A success is in doubt, because the gateway may have asked the
+    service first; so is a 5xx, which the services' own edge writes as HTML too.
     """
-    if not _is_page(answer, content) or not (answer.ok or answer.status_code in _GATEWAY):
+    form = _form_of(answer, content)
+    if not form or answer.status_code == 429 or (answer.status_code == 404 and attempted.startswith("POST ")):
         return
     title = _TITLE.search(content)
     named = f' with the title "{title[1].decode(errors="replace").strip()}"' if title else ""
     is_in_doubt = answer.ok or answer.status_code >= 500
     raise TransportError(
         attempted,
-        scrubber.scrub(f"answer {answer.status_code}, not JSON but an HTML page{named}"),
+        scrubber.scrub(f"answer {answer.status_code}, not JSON but {form}{named}"),
         ambiguous=is_in_doubt,
         is_final=answer.status_code < 500,
         do_now=remedy("RB-107" if answer.status_code == 407 else "RB-109").words(host=host_of(attempted)),
     )
 
 
-def _is_page(answer: requests.Response, content: bytes) -> bool:
-    return "html" in answer.headers.get("Content-Type", "").lower() or content.lstrip()[:15].lower().startswith(
-        (b"<html", b"<!doctype html")
-    )
+def _form_of(answer: requests.Response, content: bytes) -> str:
+    """Return in words what stands in the place of JSON, empty for JSON, for the beginning of it, and for nothing."""
+    begins = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:15].lower()
+    if "html" in answer.headers.get("Content-Type", "").lower() or begins.startswith((b"<html", b"<!doctype html")):
+        return "an HTML page"
+    if not begins or begins.startswith((b"{", b"[", b'"')) or begins[:4] in (b"null", b"true", b"fals") or begins[:1].isdigit():
+        return ""
+    return "XML" if begins.startswith(b"<?xml") else "a text"

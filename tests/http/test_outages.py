@@ -119,8 +119,16 @@ def test_tls_that_breaks_leaves_a_write_in_doubt(authority, ca_bundle):
     close[0]()
 
 
-@pytest.mark.parametrize(("status", "line"), [(407, "RB-107"), (502, "RB-108")])
-def test_a_proxy_that_refuses_is_named(status, line, monkeypatch):
+@pytest.mark.parametrize(
+    ("status", "words", "line"),
+    [
+        (407, "the proxy asks for a sign-in (407)", "RB-107"),
+        (403, "the proxy refuses the connection to acme.auth0.com (403)", "RB-116"),
+        (302, "the proxy refuses the connection to acme.auth0.com (302)", "RB-116"),
+        (503, "the proxy cannot reach acme.auth0.com (503)", "RB-117"),
+    ],
+)
+def test_a_proxy_that_refuses_is_named_with_what_it_answered(status, words, line, monkeypatch):
     listening = socket.create_server(("127.0.0.1", 0))
 
     def answer():
@@ -131,8 +139,16 @@ def test_a_proxy_that_refuses_is_named(status, line, monkeypatch):
 
     threading.Thread(target=answer, daemon=True).start()
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{listening.getsockname()[1]}")
-    assert told("https://acme.auth0.com")[1:] == (line, False, 0)
+    assert told("https://acme.auth0.com") == (words, line, False, 0)
     listening.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1", "http://proxy.example:80x", "our proxy", "http://:8080", "ftp://proxy:1"]
+)
+def test_a_proxy_without_an_answer_or_an_address_got_nothing(address, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    assert told("https://acme.auth0.com")[1:] == ("RB-108", False, 0)
 
 
 def test_a_bundle_that_is_not_there_is_named(monkeypatch):
@@ -140,9 +156,10 @@ def test_a_bundle_that_is_not_there_is_named(monkeypatch):
     assert told("https://127.0.0.1:9") == ("the file of trusted certificates is not there", "RB-112", False, 0)
 
 
-def test_a_bundle_without_a_certificate_is_named(serve, monkeypatch, tmp_path):
+@pytest.mark.parametrize("content", ["none in here", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"])
+def test_a_bundle_without_a_whole_certificate_is_named(content, serve, monkeypatch, tmp_path):
     server = serve(lambda handler, _: say(handler))
-    (tmp_path / "company.pem").write_text("none in here")
+    (tmp_path / "company.pem").write_text(content)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "company.pem"))
     assert told(server.url)[1:] == ("RB-112", False, 0)
 
@@ -158,6 +175,23 @@ def test_a_block_page_is_a_gateways_and_no_permission_is_missing(serve, ca_bundl
     assert caught.value.came_back == 'answer 403, not JSON but an HTML page with the title "Blocked"'
     assert "no permission is missing (see: RB-109)" in caught.value.do_now
     assert (caught.value.ambiguous, waits, len(server.seen)) == (False, [], 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "form"),
+    [
+        (403, b"Forbidden by the web filter", "a text"),
+        (404, b"<HTML><title>Not Found</title>", 'an HTML page with the title "Not Found"'),
+        (400, b"<?xml version='1.0'?><blocked/>", "XML"),
+        (200, b"window.location = 'http://portal'", "a text"),
+    ],
+)
+def test_what_is_not_json_is_a_gateways_in_whatever_form(status, content, form, serve, ca_bundle):
+    """A 404 of a gateway must not be read as "the object is absent": the runbook would make it a second time."""
+    server = serve(lambda handler, _: say(handler, status, content, Content_Type="text/plain"))
+    with pytest.raises(TransportError, match="RB-109") as caught:
+        service(server.url, ca_bundle)[0].read("/x")
+    assert caught.value.came_back == f"answer {status}, not JSON but {form}"
 
 
 def test_a_page_with_503_is_tried_again_by_a_reading_and_leaves_a_write_in_doubt(serve, ca_bundle):
