@@ -26,6 +26,7 @@ from runbook_lib.notebook import VIEWED, View, cells_run, display, person_is_pre
 from runbook_lib.page.fleet_board import Board, Choices, Line, links
 from runbook_lib.page.kernel_guard import guard_kernel
 from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
+from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.run import tables
 from runbook_lib.run.place import place_ahead_of_many, place_of_many
 from runbook_lib.settings.clouds import is_sandbox_domain
@@ -98,7 +99,12 @@ class Fleet:
     def carry_out(self, wanted: Wanted, options: Options, watching: Watching, stop: Stop | None = None) -> None:
         """Carry the tenants out and keep how they ended for all that is shown. Raises `SettingsError`."""
         self.folder, outcomes, _ = carry_out(wanted, options, watching, stop=stop)
-        self._rows = tenant_rows(outcomes)
+        self._rows = tenant_rows(outcomes, options.procedure)
+
+    @property
+    def procedure(self) -> Procedure:
+        """What is carried out."""
+        return self._options.procedure
 
     @property
     def rows(self) -> Sequence[TenantRow]:
@@ -129,18 +135,19 @@ class Fleet:
 
     def matrix(self) -> View:
         """Show tenants by steps: an icon each, empty where a step was not reached."""
-        icons = {number: [_icon(row, number) for row in self._rows] for number in _NUMBERS}
+        numbers = self.procedure.numbers
+        icons = {number: [_icon(row, number) for row in self._rows] for number in numbers}
         rows = tuple(
-            (row.name, Outcome(row.status).word, *(icons[number][n] for number in _NUMBERS)) for n, row in enumerate(self._rows)
+            (row.name, Outcome(row.status).word, *(icons[number][n] for number in numbers)) for n, row in enumerate(self._rows)
         )
         legend = "   ".join(f"{status.icon} {status.word}" for status in Status)
         colours = [
             (line, 2 + column, f"color: {tone.colour}; font-weight: 600")
             for line, row in enumerate(self._rows)
-            for column, number in enumerate(_NUMBERS)
+            for column, number in enumerate(numbers)
             if (tone := _tone(row, number)) in (Tone.STOP, Tone.HAND, Tone.DUE)
         ]
-        table = Table(f"Tenants by steps:   {legend}", ("tenant", "status", *_NUMBERS), rows)
+        table = Table(f"Tenants by steps:   {legend}", ("tenant", "status", *numbers), rows)
         page = f"<p>{escape(visible(table.title))}</p>{tables.shown(table, 'matrix', colours)}"
         return View(page, f"{visible(table.title)}\n\n{tables.text(table)}", (table,))
 
@@ -168,10 +175,7 @@ class Fleet:
 
     def chart(self) -> Picture:
         """Draw, for each step, how many tenants are as wanted there, to do, stopped, or not there yet."""
-        return chart(self._rows, OLDER_AZURE_AD)
-
-
-_NUMBERS = OLDER_AZURE_AD.numbers
+        return chart(self._rows, self.procedure)
 
 
 class FleetDesk:
@@ -181,7 +185,7 @@ class FleetDesk:
         self._fleet = fleet
         path, mode, self._out, options = fleet.asked
         choices = Choices(str(path), str(mode), options.jobs, options.canary, "")
-        self.board = Board(choices, _NUMBERS, on_plan=self.plan, on_run=self.run, on_stop=self.stop)
+        self.board = Board(choices, fleet.procedure.numbers, on_plan=self.plan, on_run=self.run, on_stop=self.stop)
         self._stop = Stop()
         self._planned: tuple[str, ...] = ()
         self._work: threading.Thread | None = None
@@ -240,7 +244,7 @@ class FleetDesk:
         return ""
 
     def _carry_out(self, mode: RunMode, choices: Choices) -> None:
-        options = Options(jobs=choices.jobs, canary=choices.canary)
+        options = Options(self._fleet.procedure, jobs=choices.jobs, canary=choices.canary)
         wanted = Wanted(Path(choices.tenants_file), mode, out=self._out)
         try:
             self._fleet.carry_out(wanted, options, self._watching, self._stop)
@@ -254,13 +258,13 @@ class FleetDesk:
             self.board.end()
 
     @contextmanager
-    def _watching(self, _total: int) -> Iterator[Watcher]:
-        yield _OnBoard(self.board)
+    def _watching(self, _total: int, procedure: Procedure) -> Iterator[Watcher]:
+        yield _OnBoard(self.board, procedure)
 
     def _tell_end(self, mode: RunMode) -> None:
         rows, folder = self._fleet.rows, self._fleet.folder
-        self.board.show([_line(row, folder) for row in rows if folder])
-        words = "\n".join(totals(rows, mode, OLDER_AZURE_AD))
+        self.board.show([_line(row, folder, self._fleet.procedure) for row in rows if folder])
+        words = "\n".join(totals(rows, mode, self._fleet.procedure))
         place = place_of_many(row.auth0_domain for row in rows)
         self.board.say(f"{words}\n{place}\nSummary: {folder}/summary.html")
 
@@ -273,8 +277,8 @@ def _signature(tenants: Sequence[TenantSettings]) -> tuple[str, ...]:
 class _OnBoard:
     """Shows on the board what happens to the tenants of a run."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, board: Board, procedure: Procedure) -> None:
+        self._board, self._procedure = board, procedure
 
     def begins(self, name: str) -> None:
         """Show a bar."""
@@ -282,7 +286,7 @@ class _OnBoard:
 
     def step(self, name: str, number: str) -> None:
         """Move it."""
-        self._board.step(name, number, f"{number} {OLDER_AZURE_AD.row(number).title}")
+        self._board.step(name, number, f"{number} {self._procedure.row(number).title}")
 
     def part(self, name: str, done: int, of: int) -> None:
         """Say nothing: a step's own parts are in its tenant's page."""
@@ -296,20 +300,20 @@ class _OnBoard:
         self._board.say(text)
 
 
-def _line(row: TenantRow, folder: Path) -> Line:
-    marks = tuple((_icon(row, number), tone.colour if (tone := _tone(row, number)) else "") for number in _NUMBERS)
-    return Line(row.name, Outcome(row.status), row.about, marks, _opener(row, folder))
+def _line(row: TenantRow, folder: Path, procedure: Procedure) -> Line:
+    marks = tuple((_icon(row, number), tone.colour if (tone := _tone(row, number)) else "") for number in procedure.numbers)
+    return Line(row.name, Outcome(row.status), row.about, marks, _opener(row, folder, procedure))
 
 
-def _opener(row: TenantRow, folder: Path) -> Callable[[], str]:
+def _opener(row: TenantRow, folder: Path, procedure: Procedure) -> Callable[[], str]:
     """Return what makes the HTML of an opened tenant: what to do, each step, and its files."""
 
     def opened() -> str:
         needs = tuple((need["step"], need["reason"], need["remedy"]) for need in row.needs)
         steps = tuple(
-            (number, OLDER_AZURE_AD.row(number).title, f"{_icon(row, number)} {_word(row, number)}", row.steps[number]["reason"])
-            for number in _NUMBERS
-            if number in row.steps
+            (step.number, step.title, f"{_icon(row, step.number)} {_word(row, step.number)}", row.steps[step.number]["reason"])
+            for step in procedure
+            if step.number in row.steps
         )
         todo = tables.html(Table("", ("step", "what is wrong", "what to do"), needs)) if needs else ""
         files = links(folder / row.folder, dict(row.files))
@@ -324,7 +328,15 @@ def _word(row: TenantRow, number: str) -> str:
     return next((known.word for known in Status if known == status), "Interrupted")
 
 
-def open_fleet(*, tenants_file: str = "", mode: Any = "", out: Any = "", jobs: int | str = 16, canary: int | str = 0) -> Fleet:
+def open_fleet(
+    *,
+    procedure: Procedure = OLDER_AZURE_AD,
+    tenants_file: str = "",
+    mode: Any = "",
+    out: Any = "",
+    jobs: int | str = 16,
+    canary: int | str = 0,
+) -> Fleet:
     """Open the fleet of a tenants file; without one, of the sandbox's demo tenants, one started here if none runs.
 
     `mode` is plan or apply; empty means plan, and apply in the built-in sandbox. A page that is only viewed plans. `out` is the
@@ -340,7 +352,7 @@ def open_fleet(*, tenants_file: str = "", mode: Any = "", out: Any = "", jobs: i
         path,
         RunMode.PLAN if is_viewed else wanted,
         Path(str(out)) if out else named_outputs(),
-        Options(jobs=count_of("jobs", jobs), canary=count_of("canary", canary)),
+        Options(procedure, jobs=count_of("jobs", jobs), canary=count_of("canary", canary)),
         # The sandbox refuses some of its demo tenants on purpose; a person reads the page, where an error is in the way.
         raises=bool(tenants_file) and not (is_viewed or person_is_present()),
         about=VIEWED if is_viewed else "",

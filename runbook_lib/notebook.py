@@ -20,6 +20,8 @@ from runbook_lib.engine.result import StepResult
 from runbook_lib.engine.status import Outcome, Status, Tone
 from runbook_lib.engine.values import Table
 from runbook_lib.page.kernel_guard import guard_kernel
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
+from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.run import tables
 from runbook_lib.run.machine import Machine
 from runbook_lib.run.place import place_ahead, place_of
@@ -184,7 +186,9 @@ def step_view(result: StepResult) -> View:
     return View("".join(page), "\n\n".join(words), shown)
 
 
-def open_session(*, mode: Any = "", out: Any = "", **parameters: Any) -> NotebookSession | GuidedSession:
+def open_session(
+    *, procedure: Procedure = OLDER_AZURE_AD, mode: Any = "", out: Any = "", **parameters: Any
+) -> NotebookSession | GuidedSession:
     """Open the session of the tenant that the parameters name; where they name none, of the sandbox's tenant `fresh`.
 
     Numbers and booleans are taken as their texts. `mode` is plan or apply; empty means plan, and apply in the built-in sandbox,
@@ -201,10 +205,10 @@ def open_session(*, mode: Any = "", out: Any = "", **parameters: Any) -> Noteboo
         asked = mode_of(mode)
     except SettingsError as wrong:
         if person_is_present():
-            return _guided({}, _folder_of(out), wrong)
+            return _guided(procedure, {}, _folder_of(out), wrong)
         raise
     if person_is_present():
-        return _guided(given, _folder_of(out))
+        return _guided(procedure, given, _folder_of(out))
     folder = Path(str(out)) if out else _new_folder() / (given.get("name") or "fresh")
     is_named = names_a_tenant(given)
     settings = _tenant({**given, **_extras(folder)}) if is_named else _fresh_tenant(given)
@@ -212,8 +216,9 @@ def open_session(*, mode: Any = "", out: Any = "", **parameters: Any) -> Noteboo
     _make(folder)
     NotebookSession.close_earlier()
     if is_only_viewed():
-        return ViewedSession(Session(settings, mode=RunMode.PLAN, out=folder))
-    return NotebookSession(Session(settings, mode=wanted, out=folder, machine=Machine(guard=_lease_guard())))
+        return ViewedSession(Session(settings, procedure=procedure, mode=RunMode.PLAN, out=folder))
+    machine = Machine(guard=_lease_guard())
+    return NotebookSession(Session(settings, procedure=procedure, mode=wanted, out=folder, machine=machine))
 
 
 def _lease_guard() -> Callable[[], None]:
@@ -237,7 +242,7 @@ def _folder_of(out: Any) -> Path:
     return Path(str(out)) if out else page_folder() or GuidedSession.folder_in_use() or _new_folder()
 
 
-def _guided(given: dict[str, Any], folder: Path, trouble: SettingsError | None = None) -> GuidedSession:
+def _guided(procedure: Procedure, given: dict[str, Any], folder: Path, trouble: SettingsError | None = None) -> GuidedSession:
     from runbook_lib.page.controller import GuidedSession  # brings widgets, which a page without a person has no use for
 
     _log_to(folder)
@@ -249,7 +254,7 @@ def _guided(given: dict[str, Any], folder: Path, trouble: SettingsError | None =
             trouble = wrong
     if trouble is None and (page := GuidedSession.begun_again(folder, tenant)) is not None:
         return page
-    return GuidedSession(folder, demos=sandbox_tenants, reset=_reset_sandbox, given=tenant, trouble=trouble)
+    return GuidedSession(folder, procedure=procedure, demos=sandbox_tenants, reset=_reset_sandbox, given=tenant, trouble=trouble)
 
 
 def _reset_sandbox(cloud: str) -> None:

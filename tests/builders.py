@@ -23,6 +23,7 @@ from runbook_lib.engine.step import Step, Yield
 from runbook_lib.engine.values import Change, Diff, Finding, Hazard, Table
 from runbook_lib.procedures.handed_over import steps_for
 from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
+from runbook_lib.run.tenant_run import Session
 from runbook_lib.services.auth0.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken
 from runbook_lib.services.entra.models import (
     Application,
@@ -285,6 +286,11 @@ NOTHING_MADE: dict[str, Any] = {  # what this procedure makes is not there yet
 
 
 NUMBERS = OLDER_AZURE_AD.by_thing
+
+
+def tenant_session(settings: TenantSettings, **named: Any) -> Session:
+    """Open a tenant's session on the usual procedure; see `Session`."""
+    return Session(settings, procedure=OLDER_AZURE_AD, **named)
 
 
 # A step's plan -----------------------------------------------------------------------------------------------------------

@@ -14,11 +14,11 @@ import pytest
 import requests
 import trustme
 
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.sandbox.server import Sandbox
 from runbook_lib.sandbox.world import EntraTenant
 from runbook_lib.settings.model import RunMode, TenantSettings
 from runbook_lib.settings.tenants_file import read_tenants
+from tests.builders import tenant_session
 from tests.misbehaving import Server
 
 
@@ -126,7 +126,7 @@ def carry_out(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Run]:
     def run(settings: TenantSettings, mode: str = "apply") -> Run:
         start = len(sandbox.simulation.history)
         out = tmp_path / f"run-{next(counter)}" / settings.name
-        session = Session(settings, mode=RunMode(mode), out=out)
+        session = tenant_session(settings, mode=RunMode(mode), out=out)
         for step in session.steps:
             session.do(step.number)
         status, about = session.finish()

@@ -187,6 +187,15 @@ def test_no_module_knows_all_steps():
     assert [str(path) for path in modules() if re.search(r"\bSTEPS\b", path.read_text())] == []
 
 
+def test_the_doors_alone_choose_a_procedure():
+    def names_one(path):
+        return any(
+            re.fullmatch(r"runbook_lib\.procedures\.(?!procedure$|screen$|handed_over$|undo$)\w+", name) for name in imports(path)
+        )
+
+    assert {part(path) for path in modules() if names_one(path)} - {"procedures"} == {"commands", "notebook", "fleet"}
+
+
 def test_rooms_import_one_another_downward_only():
     rooms = {path.stem: imports(path) for path in (PACKAGE / "steps").glob("[!_]*.py")}
     graph = {room: {other for other in rooms if f"runbook_lib.steps.{other}" in used} for room, used in rooms.items()}

@@ -26,6 +26,7 @@ from runbook_lib.core.errors import JournalFailed, SettingsError
 from runbook_lib.core.places import outputs_folder
 from runbook_lib.engine.journal import LastRun
 from runbook_lib.engine.status import exit_code
+from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.run.place import place_ahead_of_many
 from runbook_lib.settings.model import RunMode, TenantSettings
 from runbook_lib.settings.process import output_name
@@ -68,7 +69,7 @@ class Wanted:
 
 
 _SIGNALLED = 128  # and above: the exit codes of a run that was told to stop
-Watching = Callable[[int], AbstractContextManager[Watcher]]
+Watching = Callable[[int, Procedure], AbstractContextManager[Watcher]]
 
 
 @dataclass(frozen=True)
@@ -105,20 +106,21 @@ def carry_out(
     if options.executor and (wanted.out is None or wanted.resume):
         raise SettingsError("--executor needs --out, and no --resume", "Name a folder that all workers see, or a URL")
     with _shared(wanted, options) as sharing:
-        run = _resumed(wanted) if wanted.resume else _joined(wanted, sharing) if wanted.run_id else _new(wanted)
+        run = _begun(wanted, options.procedure, sharing)
         todo = [tenant for tenant in run.mine if tenant.name not in run.kept]
         outcomes, code = {name: outcome for name, outcome in run.kept.items() if name in {one.name for one in run.mine}}, 0
         say(place_ahead_of_many(tenant.auth0_domain for tenant in todo))
         try:
-            with watching(len(todo)) as watcher:
+            with watching(len(todo), options.procedure) as watcher:
                 made, code = run_tenants(todo, replace(options, mode=run.mode), run.folder, watcher, sharing, stop)
             outcomes |= {outcome.name: outcome for outcome in made}
             if code < _SIGNALLED:
                 code = exit_code(outcome.status for outcome in outcomes.values() if outcome.name in run.meant)
         finally:
-            outcomes |= {one.name: outcome_of(run.folder, one.name) for one in run.mine if one.name not in outcomes}
+            left = [one.name for one in run.mine if one.name not in outcomes]
+            outcomes |= {name: outcome_of(run.folder, name, options.procedure) for name in left}
             ordered = tuple(outcomes[one.name] for one in run.mine)
-            _summarise(run, ordered, sharing)
+            _summarise(run, ordered, options.procedure, sharing)
     return run.folder, ordered, code
 
 
@@ -131,37 +133,37 @@ def _shared(wanted: Wanted, options: Options) -> Iterator[Sharing | None]:
         yield sharing
 
 
-def _summarise(run: _Run, mine: tuple[TenantOutcome, ...], sharing: Sharing | None) -> None:
+def _summarise(run: _Run, mine: tuple[TenantOutcome, ...], procedure: Procedure, sharing: Sharing | None) -> None:
     """Write the summary: of this task's tenants, or of the whole run as far as it is when other tasks have a part in it."""
     if sharing is None:
-        write_summary(run.folder, mine)
+        write_summary(run.folder, mine, procedure)
         return
     with sharing.summarising(run.folder):
         own = {outcome.name: outcome for outcome in mine if outcome.status != "busy"}
         others = [one.name for one in run.everyone if one.name not in own]
-        outcomes = own | {name: outcome_of(run.folder, name) for name in others}
+        outcomes = own | {name: outcome_of(run.folder, name, procedure) for name in others}
         ordered = tuple(outcomes[one.name] for one in run.everyone)
-        write_summary(run.folder, ordered, is_mirrored=sharing.mirror is not None)
+        write_summary(run.folder, ordered, procedure, is_mirrored=sharing.mirror is not None)
 
 
-def outcomes_of(folder: Path) -> tuple[TenantOutcome, ...]:
+def outcomes_of(folder: Path, procedure: Procedure) -> tuple[TenantOutcome, ...]:
     """Return how the tenants of a run ended, from their journals. Raises `SettingsError` when the folder is of no run."""
     if (folder / "run.json").exists():
-        return tuple(outcome_of(folder, name) for name in begun(folder)["tenants"])
+        return tuple(outcome_of(folder, name, procedure) for name in begun(folder)["tenants"])
     places = sorted(path.parent for path in folder.glob("*/journal.jsonl"))  # of a run that did not write down its tenants
     if not places:
         raise SettingsError(f"{folder} holds no journal", "Name the folder of one run, such as outputs/20261124-101500-000000")
-    return tuple(told_by_journal(place.name, place) for place in places)
+    return tuple(told_by_journal(place.name, place, procedure) for place in places)
 
 
-def merged(folders: Sequence[Path]) -> tuple[TenantOutcome, ...]:
+def merged(folders: Sequence[Path], procedure: Procedure) -> tuple[TenantOutcome, ...]:
     """Return how the tenants of several runs ended, each once: as the run left it that was at work on it last.
 
     Raises `SettingsError` when a folder is of no run.
     """
     latest: dict[str, tuple[str, TenantOutcome]] = {}
     for folder in folders:
-        for outcome in outcomes_of(folder):
+        for outcome in outcomes_of(folder, procedure):
             at = _last_at(outcome.folder / "journal.jsonl")
             if outcome.name not in latest or at > latest[outcome.name][0]:
                 latest[outcome.name] = (at, outcome)
@@ -183,6 +185,12 @@ def _file_of(wanted: Wanted) -> Path:
     return wanted.tenants_file
 
 
+def _begun(wanted: Wanted, procedure: Procedure, sharing: Sharing | None) -> _Run:
+    if wanted.resume:
+        return _resumed(wanted, procedure)
+    return _joined(wanted, procedure, sharing) if wanted.run_id else _new(wanted)
+
+
 def _new(wanted: Wanted) -> _Run:
     mine = _part(_chosen(read_tenants(_file_of(wanted)), wanted.only), wanted.shard)
     folder, mode = new_run_folder(wanted.base), wanted.mode or RunMode.PLAN
@@ -190,7 +198,7 @@ def _new(wanted: Wanted) -> _Run:
     return _Run(folder, mine, mine, {}, mode, frozenset(tenant.name for tenant in mine))
 
 
-def _joined(wanted: Wanted, sharing: Sharing | None) -> _Run:
+def _joined(wanted: Wanted, procedure: Procedure, sharing: Sharing | None) -> _Run:
     """Return a run of that id, begun now or by another task, of which nothing is done again that is done."""
     if output_name(wanted.run_id) != wanted.run_id:
         raise SettingsError(f"--run-id {wanted.run_id} is no plain name", "Use small letters, digits, - and _; 64 at most")
@@ -204,13 +212,13 @@ def _joined(wanted: Wanted, sharing: Sharing | None) -> _Run:
         begin(folder, _file_of(wanted), names, mode)
     if begun(folder)["tenants"] != names:
         raise SettingsError(f"the run {wanted.run_id} has other tenants", "Name the same file as its other tasks, or another id")
-    found = {tenant.name: finished(tenant, mode, folder / output_name(tenant.name)) for tenant in everyone}
+    found = {tenant.name: finished(tenant, procedure, mode, folder / output_name(tenant.name)) for tenant in everyone}
     kept = {name: outcome for name, outcome in found.items() if outcome is not None}
     mine = _part(everyone, wanted.shard)
     return _Run(folder, everyone, mine, kept, mode, frozenset(tenant.name for tenant in mine))
 
 
-def _resumed(wanted: Wanted) -> _Run:
+def _resumed(wanted: Wanted, procedure: Procedure) -> _Run:
     """Return a run that goes on, its tenants as the file has them now."""
     folder = Path(wanted.resume or "")
     about = begun(folder)
@@ -221,11 +229,11 @@ def _resumed(wanted: Wanted) -> _Run:
     mode = wanted.mode or about["mode"]
     asked = ("failed", "blocked", "busy") if wanted.failed else None
     chosen = frozenset(tenant.name for tenant in _part(_chosen(everyone, wanted.only), wanted.shard))
-    earlier = [outcome_of(folder, name) for name in about["tenants"]]
+    earlier = [outcome_of(folder, name, procedure) for name in about["tenants"]]
     kept = {
         outcome.name: outcome
         for outcome in earlier
-        if finished(listed[outcome.name], mode, outcome.folder)
+        if finished(listed[outcome.name], procedure, mode, outcome.folder)
         or outcome.name not in chosen
         or (asked and outcome.status not in asked)
     }

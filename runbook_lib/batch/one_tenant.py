@@ -21,6 +21,7 @@ from runbook_lib.core.secret import scrubber
 from runbook_lib.core.without_grammar import without_grammar
 from runbook_lib.engine.journal import LastRun
 from runbook_lib.http.breaker import Breaker
+from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.run.lock import TenantLock, locks_of
 from runbook_lib.run.not_begun import tell_not_begun
 from runbook_lib.run.report import rebuild_report, tenant_status, write_private
@@ -53,6 +54,7 @@ class Workshop:
     keep the same pace.
     """
 
+    procedure: Procedure
     scratch: Path
     kernel: KernelKind = "auto"
     must_stop: Callable[[], bool] = lambda: False
@@ -64,6 +66,7 @@ class Workshop:
     @contextmanager
     def opened(
         cls,
+        procedure: Procedure,
         kernel: KernelKind = "auto",
         must_stop: Callable[[], bool] = lambda: False,
         sharing: Sharing | None = None,
@@ -75,7 +78,8 @@ class Workshop:
         pace = Path(scratch) / "pace"
         try:
             pace.mkdir()
-            yield cls(Path(scratch), kernel, must_stop, sharing, grants=Grants(tenants, breaker=Breaker(pace), pace=pace))
+            grants = Grants(tenants, breaker=Breaker(pace), pace=pace)
+            yield cls(procedure, Path(scratch), kernel, must_stop, sharing, grants=grants)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -112,7 +116,9 @@ def _run(tenant: TenantSettings, mode: RunMode, folder: Path, workshop: Workshop
     outcome = None
     try:
         with workshop.sharing.held(tenant, folder) as held:
-            outcome = finished(tenant, mode, folder) or _run_here(tenant, mode, folder, workshop, course, held)
+            outcome = finished(tenant, workshop.procedure, mode, folder) or _run_here(
+                tenant, mode, folder, workshop, course, held
+            )
     except TenantBusy as busy:
         return TenantOutcome(tenant.name, "busy", str(busy), folder)
     except OSError as broken:
@@ -163,7 +169,7 @@ def import_what_executes(kernel: KernelKind) -> Callable[[PageRun], None]:
     return execute
 
 
-def finished(tenant: TenantSettings, mode: RunMode, folder: Path) -> TenantOutcome | None:
+def finished(tenant: TenantSettings, procedure: Procedure, mode: RunMode, folder: Path) -> TenantOutcome | None:
     """Return the outcome of a tenant that this run has finished in this mode, None when something is left to do.
 
     Finished means with these settings: after a row was corrected, or `turn_on` set to yes, the tenant is run again.
@@ -172,7 +178,7 @@ def finished(tenant: TenantSettings, mode: RunMode, folder: Path) -> TenantOutco
     if not journal.exists():
         return None
     try:
-        status, about = tenant_status(journal)
+        status, about = tenant_status(journal, procedure)
         is_same = had_settings(journal, tenant)
     except JournalFailed:  # its run will say so
         return None
@@ -207,7 +213,7 @@ def _run_here(
     course = _Recorded(course, folder / "settings.json", json.dumps(values, indent=1))
     parameters = {**{name: values[name] for name in COLUMNS}, "mode": str(mode), "out": str(folder)}
     variables = {**environment, **(held.variables if held else {})}
-    journal, page = folder / "journal.jsonl", folder / "inbound_scim.ipynb"
+    journal, page = folder / "journal.jsonl", folder / notebook(workshop.procedure.notebook).name
     before = _size(journal)
     for start in range(1, STARTS + 1):
         trouble = kind = ""
@@ -222,11 +228,11 @@ def _run_here(
             if _size(journal) == before and start < STARTS:
                 continue
         break
-    status, about = _how_it_ended(journal, kind, trouble, has_written=_size(journal) > before)
+    status, about = _how_it_ended(journal, workshop.procedure, kind, trouble, has_written=_size(journal) > before)
     return TenantOutcome(tenant.name, status, about, folder, time.monotonic() - started)
 
 
-def _how_it_ended(journal: Path, kind: str, trouble: str, *, has_written: bool) -> tuple[str, str]:
+def _how_it_ended(journal: Path, procedure: Procedure, kind: str, trouble: str, *, has_written: bool) -> tuple[str, str]:
     """Return the status of a run and what to know about it.
 
     `kind` is the name of the error that ended the page, `trouble` its words; both are empty when none did. `has_written` tells
@@ -235,7 +241,7 @@ def _how_it_ended(journal: Path, kind: str, trouble: str, *, has_written: bool) 
     if kind in _REFUSED:  # the journal, if any, is not this run's
         status, about = _REFUSED[kind], trouble
     elif has_written:
-        status, about = _ended(journal)
+        status, about = _ended(journal, procedure)
     elif kind == "StoppedEarly":
         status, about = "not-started", f"not started: {trouble}"
     else:
@@ -257,7 +263,7 @@ def _not_begun(tenant: TenantSettings, mode: RunMode, folder: Path, workshop: Wo
     if outage := workshop.grants.outage(tenant):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            tell_not_begun(tenant, mode, folder, outage)
+            tell_not_begun(tenant, workshop.procedure, mode, folder, outage)
         except JournalFailed as failed:
             return TenantOutcome(tenant.name, "failed", str(failed), folder)
         return TenantOutcome(tenant.name, "failed", scrubber.scrub(f"not begun: {outage}"), folder)
@@ -275,11 +281,11 @@ def _held(tenant: TenantSettings, folder: Path) -> str:
     return ""
 
 
-def _ended(journal: Path) -> tuple[str, str]:
+def _ended(journal: Path, procedure: Procedure) -> tuple[str, str]:
     """Return how a run ended, from its journal; one that died before its end gets its report here."""
-    status, about = tenant_status(journal)
+    status, about = tenant_status(journal, procedure)
     if status == "interrupted":
-        rebuild_report(journal, (status, about))
+        rebuild_report(journal, (status, about), procedure)
     return status, about
 
 
@@ -296,10 +302,10 @@ def _execute(
     def must_stop() -> bool:
         return workshop.must_stop() or (held is not None and held.is_lost())
 
-    execute = import_what_executes(workshop.kernel)
+    execute, source = import_what_executes(workshop.kernel), notebook(workshop.procedure.notebook)
     sockets = Path(tempfile.mkdtemp(dir=workshop.scratch))
     try:
-        execute(PageRun(notebook(), private(page), parameters, sockets, environment, course, must_stop))
+        execute(PageRun(source, private(page), parameters, sockets, environment, course, must_stop))
     finally:
         shutil.rmtree(sockets, ignore_errors=True)
 

@@ -17,7 +17,6 @@ from runbook_lib.batch.one_tenant import TenantOutcome
 from runbook_lib.batch.runner import Watcher
 from runbook_lib.core.display import cut, visible
 from runbook_lib.engine.status import Outcome, counted
-from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.procedures.procedure import Procedure
 
 FEW = 10  # tenants whose ends are told one by one where there is no terminal; the steps of one alone
@@ -30,7 +29,7 @@ _REQUEST = re.compile(r" \(request [^()]*\)")  # the same refusal has another on
 
 
 @contextmanager
-def shown(total: int, procedure: Procedure = OLDER_AZURE_AD) -> Iterator[Watcher]:
+def shown(total: int, procedure: Procedure) -> Iterator[Watcher]:
     """Give a watcher of `total` tenants that fits standard error."""
     watcher = _Line(total, procedure) if sys.stderr.isatty() else _Lines(total, sys.stderr, procedure)
     try:
@@ -40,7 +39,7 @@ def shown(total: int, procedure: Procedure = OLDER_AZURE_AD) -> Iterator[Watcher
 
 
 @contextmanager
-def unseen(_total: int) -> Iterator[Watcher]:
+def unseen(_total: int, _procedure: Procedure) -> Iterator[Watcher]:
     """Give a watcher that shows nothing, for pages whose outputs are compared."""
     yield _Nothing()
 

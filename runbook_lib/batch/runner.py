@@ -33,7 +33,6 @@ from runbook_lib.core.json_text import parsed
 from runbook_lib.core.places import outputs_folder
 from runbook_lib.core.secret import scrubber
 from runbook_lib.engine.status import exit_code
-from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.run.report import rows_of, tenant_status, write_private
 from runbook_lib.settings.model import RunMode, TenantSettings
@@ -50,6 +49,7 @@ class Options:
     `executor` is the address of a cluster whose workers run the tenants; empty: this machine does. `terms` are those of leases.
     """
 
+    procedure: Procedure
     mode: RunMode = RunMode.PLAN
     jobs: int = 16
     kernel: KernelKind = "auto"
@@ -57,7 +57,6 @@ class Options:
     max_failures: int | None = None
     executor: str = ""
     terms: Terms = TERMS
-    procedure: Procedure = OLDER_AZURE_AD
 
 
 class Watcher(Protocol):
@@ -122,7 +121,7 @@ def run_tenants(
     stop = stop or Stop()
     options = _within_open_files(options, watcher)
     with (
-        Workshop.opened(options.kernel, stop.is_urgent, sharing, tenants) as workshop,
+        Workshop.opened(options.procedure, options.kernel, stop.is_urgent, sharing, tenants) as workshop,
         _stopped_by_signals(stop, watcher, workshop.scratch, "" if sharing else f" --resume {folder} goes on later."),
         _carrying(options, folder, workshop, stop) as carry,
     ):
@@ -130,7 +129,7 @@ def run_tenants(
         for number, wave in enumerate(waves):
             # Where tasks share a run, no task holds a lease while it waits: another task may be asking for it.
             ahead = 0 if sharing else (options.jobs + 1) // 2
-            turns = Turns(options.jobs, lambda: stop.reason)
+            turns = Turns(options.jobs, options.procedure.numbers, lambda: stop.reason)
             with ThreadPoolExecutor(options.jobs + ahead, thread_name_prefix="tenant") as pool:
                 run = _Wave(options, folder, carry, watcher, stop, turns, deque(wave), workshop.grants, outcomes)
                 futures = [pool.submit(run.next) for _ in wave]
@@ -314,18 +313,18 @@ def begun(folder: Path) -> dict[str, Any]:
         raise SettingsError(f"{folder} is not the folder of a run", "Name a folder that holds a run.json") from None
 
 
-def outcome_of(folder: Path, name: str) -> TenantOutcome:
+def outcome_of(folder: Path, name: str, procedure: Procedure) -> TenantOutcome:
     """Return how a tenant of an earlier run ended, from its journal alone."""
     place = folder / output_name(name)
     if not (place / "journal.jsonl").exists():
         return TenantOutcome(name, "not-started", "not started", place)
-    return told_by_journal(name, place)
+    return told_by_journal(name, place, procedure)
 
 
-def told_by_journal(name: str, place: Path) -> TenantOutcome:
+def told_by_journal(name: str, place: Path, procedure: Procedure) -> TenantOutcome:
     """Return how a tenant ended; one whose journal cannot be read failed, and hides nothing of the others."""
     try:
-        status, about = tenant_status(place / "journal.jsonl")
+        status, about = tenant_status(place / "journal.jsonl", procedure)
     except JournalFailed as unreadable:
         status, about = "failed", str(unreadable)
     return TenantOutcome(name, status, about, place)

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-NEXT_STARTS_AT = (1, 5)  # from this step of a tenant on, the next one's kernel may start
-
 
 _STEP = re.compile(r'session\.do\("([0-9.]+)"\)')
 
@@ -66,17 +63,19 @@ class PageRun:
 class Turns:
     """The turns of a run with `jobs` tenants at work at most; as many more may have a kernel as there are threads for.
 
+    `steps` are the numbers of all steps, in order: once a quarter of a tenant's are done, the next one's kernel may start.
     `why_not` says why no further one may begin, empty when it may.
     """
 
-    def __init__(self, jobs: int, why_not: Callable[[], str]) -> None:
+    def __init__(self, jobs: int, steps: Sequence[str], why_not: Callable[[], str]) -> None:
+        self._late = frozenset(steps[len(steps) // 4 :])
         self._starts, self._at_work = threading.Semaphore(jobs), threading.Semaphore(jobs)
         self._why_not = why_not
 
     @contextmanager
     def taken(self) -> Iterator[Turn]:
         """Wait until a tenant's kernel may be started, and give the tenant's turn."""
-        turn = Turn(self._starts, self._at_work, self._why_not)
+        turn = Turn(self._starts, self._at_work, self._late, self._why_not)
         self._starts.acquire()
         try:
             yield turn
@@ -87,8 +86,10 @@ class Turns:
 class Turn(Course):
     """One tenant's turn, used by the thread that carries it out."""
 
-    def __init__(self, starts: threading.Semaphore, at_work: threading.Semaphore, why_not: Callable[[], str]) -> None:
-        self._starts, self._at_work, self._why_not = starts, at_work, why_not
+    def __init__(
+        self, starts: threading.Semaphore, at_work: threading.Semaphore, late: frozenset[str], why_not: Callable[[], str]
+    ) -> None:
+        self._starts, self._at_work, self._late, self._why_not = starts, at_work, late, why_not
         self._is_at_work = self._has_let_start = False
 
     def begin(self) -> str:
@@ -100,7 +101,7 @@ class Turn(Course):
 
     def comes_to(self, step: str) -> None:
         """Let the next tenant's kernel start when this one is far enough."""
-        if not self._has_let_start and tuple(map(int, step.split("."))) >= NEXT_STARTS_AT:
+        if not self._has_let_start and step in self._late:
             self._has_let_start = True
             self._starts.release()
 

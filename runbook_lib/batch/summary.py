@@ -26,11 +26,11 @@ from runbook_lib.batch.totals import durations, totals
 from runbook_lib.core.display import as_cell, moment, visible
 from runbook_lib.core.errors import JournalFailed
 from runbook_lib.core.json_text import parsed
+from runbook_lib.core.places import notebook
 from runbook_lib.core.templates import template
 from runbook_lib.engine.events import Result
 from runbook_lib.engine.journal import LastRun
 from runbook_lib.engine.status import Outcome, Status, Tone
-from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.run.place import place_of_many
 from runbook_lib.run.report import write_private
@@ -49,7 +49,6 @@ _NAMED = 4  # sign-ins that are named; of more the number
 _PART = 100_000  # characters
 _REQUEST = re.compile(r" \(request [^()]*\)$")  # the same refusal has another one for each tenant; reports keep it
 _FILES = (
-    ("page", "inbound_scim.ipynb"),
     ("report", "report.html"),
     ("hand-over", "handover.html"),
     ("forecast", "forecast.csv"),
@@ -120,34 +119,33 @@ class TenantRow:
         return red or ({**cut, "remedy": "Go on with the run: --resume, or the same --run-id again"},)
 
 
-def write_summary(
-    folder: Path,
-    outcomes: Sequence[TenantOutcome],
-    *,
-    is_mirrored: bool = False,
-    procedure: Procedure = OLDER_AZURE_AD,
-) -> None:
+def write_summary(folder: Path, outcomes: Sequence[TenantOutcome], procedure: Procedure, *, is_mirrored: bool = False) -> None:
     """Write summary.html, summary.json, summary.csv and junit.xml; tenants in the order of `outcomes`.
 
     With `is_mirrored` other machines' pages and reports are not here, but will lie next to the summary where it is copied to.
     """
     rows = [_row(outcome, folder, procedure) for outcome in outcomes]
     if is_mirrored:
-        rows = [replace(row, files=_files_elsewhere(row)) for row in rows]
+        rows = [replace(row, files=_files_elsewhere(row, procedure)) for row in rows]
     write_private(folder / "summary.json", json.dumps([_flat(row) for row in rows], indent=1, ensure_ascii=False))
     write_private(folder / "summary.csv", summary_csv(rows, procedure))
     write_private(folder / "summary.html", _by_lines(_summary_parts(rows, procedure, folder)))
     write_private(folder / "junit.xml", junit(rows))
 
 
-def _files_elsewhere(row: TenantRow) -> tuple[tuple[str, str], ...]:
+def _files_elsewhere(row: TenantRow, procedure: Procedure) -> tuple[tuple[str, str], ...]:
     """Return the files that a tenant has left on some machine: a sheet or a forecast only where there is one."""
     has_sheet = any(step["status"] == "HANDOVER" for step in row.steps.values())
     missing = {*(() if has_sheet else ("hand-over",)), *(() if row.forecast else ("forecast", "leavers"))}
-    return tuple(file for file in _FILES if row.seconds is not None and file[0] not in missing)
+    return tuple(file for file in _files(procedure) if row.seconds is not None and file[0] not in missing)
 
 
-def tenant_rows(outcomes: Iterable[TenantOutcome], procedure: Procedure = OLDER_AZURE_AD) -> list[TenantRow]:
+def _files(procedure: Procedure) -> tuple[tuple[str, str], ...]:
+    """Return the files that a tenant may leave: what the summary calls each, and its name."""
+    return (("page", notebook(procedure.notebook).name), *_FILES)
+
+
+def tenant_rows(outcomes: Iterable[TenantOutcome], procedure: Procedure) -> list[TenantRow]:
     """Return a row for each tenant, with what its journal tells of its steps."""
     return [_row(outcome, outcome.folder.parent, procedure) for outcome in outcomes]
 
@@ -170,7 +168,7 @@ def _row(outcome: TenantOutcome, base: Path, procedure: Procedure) -> TenantRow:
         Path(os.path.relpath(outcome.folder, base)).as_posix(),
         max(0.0, round(lasted.total_seconds(), 1)) if lasted is not None else None,  # a clock may have been set back
         steps,
-        tuple((label, name) for label, name in _FILES if (outcome.folder / name).exists()),
+        tuple((label, name) for label, name in _files(procedure) if (outcome.folder / name).exists()),
         sys.intern(last.begun.text("auth0_domain")) if last and last.begun else "",
         last.ended.forecast if last and last.ended else {},
         last.begun.text("connection") if last and last.begun else "",
@@ -224,7 +222,7 @@ def _flat(row: TenantRow) -> dict[str, Any]:
     return {**row_itself, "forecast": dict(row.forecast)}
 
 
-def summary_csv(rows: Sequence[TenantRow], procedure: Procedure = OLDER_AZURE_AD) -> str:
+def summary_csv(rows: Sequence[TenantRow], procedure: Procedure) -> str:
     """Return the rows as CSV, every cell in quotes: where the semicolon separates, one with a semicolon would be two."""
     target = io.StringIO(newline="")
     writer = csv.writer(target, quoting=csv.QUOTE_ALL)
@@ -256,7 +254,7 @@ def _people_of(fate: Fate, row: TenantRow) -> str:
     return str(row.forecast.get(fate, 0)) if row.forecast else ""
 
 
-def summary_html(rows: Sequence[TenantRow], procedure: Procedure = OLDER_AZURE_AD) -> str:
+def summary_html(rows: Sequence[TenantRow], procedure: Procedure) -> str:
     """Return one page without outside resources: counts, durations, what to do, and tenants by steps; every text escaped."""
     return "".join(_summary_parts(rows, procedure, None))
 

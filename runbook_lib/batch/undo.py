@@ -8,6 +8,7 @@ from typing import Any
 
 from runbook_lib.core.errors import RunbookError, SettingsError, TenantBusy
 from runbook_lib.core.json_text import parsed
+from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.run.sign_ins import open_view
 from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode, TenantSettings
@@ -17,6 +18,7 @@ Tell = tuple[Callable[[str], None], Callable[[str], None]]
 
 def undo_run(
     run_dir: Path,
+    procedure: Procedure,
     mode: RunMode,
     only: tuple[str, ...],
     say: Callable[[str], None],
@@ -39,7 +41,7 @@ def undo_run(
     if unknown := set(only) - set(names.values()):
         raise SettingsError(f"{run_dir} has no tenant {', '.join(sorted(unknown))}", "Name a tenant of that run")
     chosen = [folder for folder in folders if not only or names[folder] in only]
-    return [_result(names[folder], tenants[folder], folder, mode, (say, at)) for folder in chosen]
+    return [_result(names[folder], tenants[folder], folder, procedure, mode, (say, at)) for folder in chosen]
 
 
 def _settings(folder: Path) -> TenantSettings | SettingsError:
@@ -54,20 +56,27 @@ def _settings(folder: Path) -> TenantSettings | SettingsError:
         return SettingsError(f"{path} cannot be read ({type(unreadable).__name__})", "Restore the run's folder from a copy")
 
 
-def _result(name: str, settings: TenantSettings | SettingsError, folder: Path, mode: RunMode, tell: Tell) -> dict[str, Any]:
+def _result(
+    name: str,
+    settings: TenantSettings | SettingsError,
+    folder: Path,
+    procedure: Procedure,
+    mode: RunMode,
+    tell: Tell,
+) -> dict[str, Any]:
     try:
         if isinstance(settings, SettingsError):
             raise settings
-        return _undone(settings, folder, mode, tell)
+        return _undone(settings, folder, procedure, mode, tell)
     except RunbookError as stopped:
         status = "busy" if isinstance(stopped, TenantBusy) else "failed"
         return {"name": name, "folder": str(folder), "status": status, "about": str(stopped), "steps": []}
 
 
-def _undone(settings: TenantSettings, folder: Path, mode: RunMode, tell: Tell) -> dict[str, Any]:
+def _undone(settings: TenantSettings, folder: Path, procedure: Procedure, mode: RunMode, tell: Tell) -> dict[str, Any]:
     say, at = tell
     view = open_view(settings, show=lambda code: say(code.message))
-    session = Session(settings, mode=mode, out=folder, view=view, is_undo=True)
+    session = Session(settings, procedure=procedure, mode=mode, out=folder, view=view, is_undo=True)
     try:
         for step in session.steps:
             at(f"{settings.name}: {step.title}")

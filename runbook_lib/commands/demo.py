@@ -47,6 +47,7 @@ def demo(out: Path | None, as_json: bool) -> None:
     import tempfile
 
     from runbook_lib.batch.one_tenant import Workshop
+    from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings.tenants_file import read_tenants
 
@@ -57,7 +58,7 @@ def demo(out: Path | None, as_json: bool) -> None:
     with (
         tempfile.TemporaryDirectory() as scratch,
         launched(Path(scratch) / "ready.json") as ready,
-        Workshop.opened() as shop,
+        Workshop.opened(OLDER_AZURE_AD) as shop,
         one_line() as tell,
     ):
         everyone = {tenant.name: tenant for tenant in read_tenants(Path(ready["tenants_file"]))}
@@ -123,7 +124,7 @@ class _Course:
         order = list(self.everyone)
         for title, lines in self.rounds.items():
             lines.sort(key=lambda line: order.index(line[0].name))
-            write_summary(self.folder / title.replace(" ", "-"), [outcome for outcome, _ in lines])
+            write_summary(self.folder / title.replace(" ", "-"), [outcome for outcome, _ in lines], self.shop.procedure)
 
 
 def _next() -> tuple[tuple[str, str], ...]:

@@ -53,6 +53,7 @@ def doctor(
     """
     from runbook_lib.batch import doctor as command
     from runbook_lib.core.errors import RunbookError, SettingsError
+    from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
     from runbook_lib.run.doctor import examine
     from runbook_lib.run.machine import Machine
     from runbook_lib.run.probe import Answer
@@ -64,7 +65,7 @@ def doctor(
         settings = command.tenant_of(tenants, only)
         if probe and settings is None:
             raise SettingsError("--probe needs a tenant", "Name a tenants file")
-        for check in examine(settings, command.cloud_of(settings, cloud), Machine()):
+        for check in examine(settings, command.cloud_of(settings, cloud), Machine(), OLDER_AZURE_AD):
             if not as_json:
                 _print(check, is_first=not checks or checks[-1].group != check.group)
             checks.append(check)

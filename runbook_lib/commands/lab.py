@@ -38,9 +38,10 @@ def lab(fleet: bool, resume: Path | None, only: str | None, out: Path | None, op
     from runbook_lib.core.places import notebook
     from runbook_lib.page.earlier import choices_of_row, choices_of_run, lay_out
     from runbook_lib.page.lab import is_root, served
+    from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 
     _refuse_slips(options)
-    source = notebook("fleet") if fleet else notebook()
+    source = notebook("fleet" if fleet else OLDER_AZURE_AD.notebook)
     tenants = Path(options[0]) if options and not options[0].startswith("-") else None
     options = options[1:] if tenants else options
     folder = (resume or new_folder(out)).resolve()

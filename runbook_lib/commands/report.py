@@ -31,18 +31,19 @@ def report(run_dirs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     from runbook_lib.batch.summary import write_summary
     from runbook_lib.core.errors import JournalFailed, RunbookError, SettingsError
     from runbook_lib.engine.status import exit_code
+    from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
     from runbook_lib.run.report import rebuild_report
 
     if len(run_dirs) > 1 and out is None:
         refuse(SettingsError("a summary of several runs has no folder of its own", "Give --out"), 2)
     try:
-        outcomes = merged(run_dirs)
+        outcomes = merged(run_dirs, OLDER_AZURE_AD)
     except RunbookError as wrong:
         refuse(wrong, 2)
     for outcome in outcomes:
         with contextlib.suppress(JournalFailed):  # the outcome says so
-            rebuild_report(outcome.folder / "journal.jsonl", (outcome.status, outcome.about))
-    write_summary(out or run_dirs[0], outcomes)
+            rebuild_report(outcome.folder / "journal.jsonl", (outcome.status, outcome.about), OLDER_AZURE_AD)
+    write_summary(out or run_dirs[0], outcomes, OLDER_AZURE_AD)
     code = exit_code(outcome.status for outcome in outcomes)
     mode, commands = _going_on(run_dirs)
     tell_end(out or run_dirs[0], outcomes, mode, code, as_json=as_json, commands=commands)

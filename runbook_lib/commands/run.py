@@ -95,9 +95,10 @@ def run(
     from runbook_lib.batch.command import Wanted, carry_out
     from runbook_lib.batch.machines.sharing import Shard
     from runbook_lib.batch.runner import Options, begun
+    from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
     from runbook_lib.settings.model import RunMode
 
-    options = Options(RunMode.PLAN, jobs, cast("KernelKind", kernel), canary, max_failures, executor)
+    options = Options(OLDER_AZURE_AD, RunMode.PLAN, jobs, cast("KernelKind", kernel), canary, max_failures, executor)
     try:
         part = Shard.from_text(shard) if shard else None
         wanted = Wanted(tenants, RunMode(mode) if mode else None, only, resume, failed, out, run_id, part)
@@ -123,9 +124,10 @@ def tell_end(
     """Print how a run ended and say what to do next, by `commands` as `ending.following` takes them."""
     from runbook_lib.batch import ending
     from runbook_lib.batch.summary import tenant_rows
+    from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
     from runbook_lib.run.place import place_of_many
 
-    rows = tenant_rows(outcomes)
+    rows = tenant_rows(outcomes, OLDER_AZURE_AD)
     statuses = [row.status for row in rows]
     following = ending.following(statuses, mode, commands)
     if as_json:

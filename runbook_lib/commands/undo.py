@@ -36,12 +36,13 @@ def undo(run_dir: Path, mode: str, only: tuple[str, ...], as_json: bool) -> None
     from runbook_lib.batch.undo import undo_run
     from runbook_lib.core.errors import SettingsError
     from runbook_lib.engine.status import exit_code
+    from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
     from runbook_lib.settings.model import RunMode
 
     on_interrupt(f"What is taken back is on record, so that the same command goes on: {again()}")
     try:
         with one_line() as tell:
-            results = undo_run(run_dir, RunMode(mode), only, say, tell)
+            results = undo_run(run_dir, OLDER_AZURE_AD, RunMode(mode), only, say, tell)
     except SettingsError as wrong:
         refuse(wrong, 2)
     code = exit_code(result["status"] for result in results)

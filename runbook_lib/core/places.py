@@ -9,7 +9,7 @@ _IN_CLONE = _PACKAGE.parent / "notebooks"
 _IN_WHEEL = _PACKAGE / "notebooks"  # setup.py copies the clone's notebooks there when it builds the wheel
 
 
-def notebook(name: str = "inbound_scim") -> Path:
+def notebook(name: str) -> Path:
     """Return the notebook of this name (without suffix): the clone's own, or the copy in the installed package."""
     return (_IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CLONE) / f"{name}.ipynb"
 

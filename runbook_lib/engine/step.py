@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from typing import Any
 
 from runbook_lib.engine.readings import Fact
@@ -88,6 +89,15 @@ class Body:
     def stale(self) -> tuple[Fact[Any], ...]:
         """The readings that its own writes make stale."""
         return self.touches or self.reads
+
+    def __reduce__(self) -> tuple[Callable[[str, str], Body], tuple[str, str]]:
+        """Go to another process by name: a body stands in its room under the name of its function."""
+        return _body_of, (self.function.__module__, self.function.__name__)
+
+
+def _body_of(room: str, name: str) -> Body:
+    body: Body = getattr(import_module(room), name)
+    return body
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from runbook_lib.page.panel import Panel
 from runbook_lib.page.pieces import Pieces
 from runbook_lib.page.start_events import StartEvents
 from runbook_lib.page.step_events import StepEvents
-from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.run import tables
 from runbook_lib.settings.model import TenantSettings
@@ -31,11 +30,11 @@ class GuidedSession:
         self,
         folder: Path,
         *,
+        procedure: Procedure,
         demos: Demos,
         reset: Callable[[str], None] = lambda _cloud: None,
         given: TenantSettings | None = None,
         trouble: RunbookError | None = None,
-        procedure: Procedure = OLDER_AZURE_AD,
     ) -> None:
         self._desk = Desk(folder, procedure, "real" if given or trouble else "sandbox")
         self._asked = (folder, given)

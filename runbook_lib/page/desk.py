@@ -89,7 +89,7 @@ class Desk:
         out = self.folder / output_name(settings.name)
         machine = Machine(sleep=self.stop.sleep)
         session = Session(
-            settings, mode=RunMode.PLAN, out=out, view=view, machine=machine, is_page=True, procedure=self.procedure
+            settings, procedure=self.procedure, mode=RunMode.PLAN, out=out, view=view, machine=machine, is_page=True
         )
         self.tenant = TenantAtWork(session, self.draw, self.busy, self.stop)
         self.tenant.plan_all()

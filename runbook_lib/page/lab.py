@@ -26,13 +26,15 @@ from runbook_lib.sandbox.process import launched
 from runbook_lib.settings.process import with_sandbox
 
 START = "Start the runbook"
-BUTTONS = {"inbound_scim": START, "fleet": "Run the whole page"}  # what the one button of a page says
-_PRESS = {
-    "inbound_scim": f"**Press *{START}* above.** Every step is then planned, on the sandbox or on a tenant that you choose, and "
-    "nothing is written. You write with *Apply*, at one step or at a section.",
-    "fleet": f"**Press *{BUTTONS['fleet']}* above.** Every tenant is then planned, of the file that the "
-    "parameters below name or of the sandbox, and nothing is written. You write with *Run* in the controls.",
-}
+START_FLEET = "Run the whole page"
+_PRESS = (
+    f"**Press *{START}* above.** Every step is then planned, on the sandbox or on a tenant that you choose, and "
+    "nothing is written. You write with *Apply*, at one step or at a section."
+)
+_PRESS_FLEET = (
+    f"**Press *{START_FLEET}* above.** Every tenant is then planned, of the file that the "
+    "parameters below name or of the sandbox, and nothing is written. You write with *Run* in the controls."
+)
 _DOCUMENT = "/doc/tree"
 _SHORT = {"--ip": "--ServerApp.ip", "--log-level": "--Application.log_level", "--debug": "--Application.log_level"}
 _OURS = Path(__file__).parent.parent / "templates" / "lab"
@@ -60,7 +62,7 @@ def served(source: Path, folder: Path, options: Sequence[str]) -> Iterator[Servi
     with tempfile.TemporaryDirectory(prefix="scim-", dir=SCRATCH_PARENT) as scratch:
         ready, runtime = Path(scratch, "ready.json"), Path(scratch, "runtime")
         environment = with_sandbox(ready, folder)
-        environment |= lab_variables(Path(scratch), environment, BUTTONS[source.stem])
+        environment |= lab_variables(Path(scratch), environment, start_of(source))
         command = lab_command(page, Path(scratch), options)
         with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as server:  # noqa: S603 - our own command
             try:
@@ -106,6 +108,16 @@ def _notary(scratch: Path) -> dict[str, str]:
     return {"db_file": str(scratch / "signatures.db"), "secret_file": str(scratch / "signing-key")}
 
 
+def start_of(source: Path) -> str:
+    """Return what the one button of a page says."""
+    return START_FLEET if _is_fleet(source) else START
+
+
+def _is_fleet(source: Path) -> bool:
+    """Whether a notebook is the page for many tenants; any other is of one procedure and one tenant."""
+    return source.stem == "fleet"
+
+
 def _trust(page: Path, scratch: Path) -> None:
     """Sign the page, which is ours. JupyterLab warns of one that it does not know."""
     with without_grammar():
@@ -143,7 +155,12 @@ def copy_for_lab(source: Path, target: Path) -> None:
     to be filled in can be edited: a click on a heading and a key would otherwise take a step's text away.
     """
     page = parsed(source.read_text(encoding="utf-8"))
-    press = {"cell_type": "markdown", "id": "press-start", "metadata": {}, "source": _PRESS[source.stem]}
+    press = {
+        "cell_type": "markdown",
+        "id": "press-start",
+        "metadata": {},
+        "source": _PRESS_FLEET if _is_fleet(source) else _PRESS,
+    }
     page["cells"].insert(0, press)
     for cell in page["cells"]:
         is_open = "source_hidden" not in cell["metadata"].get("jupyter", {}) and "parameters" in cell["metadata"].get("tags", ())

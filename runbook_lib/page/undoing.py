@@ -29,6 +29,7 @@ def undo(session: Session, stop: Stop, mode: RunMode, since: str = "") -> Table:
     """
     undoing = Session(
         session.settings,
+        procedure=session.procedure,
         mode=mode,
         out=session.out,
         view=session.view,

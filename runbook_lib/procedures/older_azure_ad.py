@@ -22,6 +22,7 @@ from runbook_lib.tenant.console_links import Place
 OLDER_AZURE_AD = Procedure(
     "Inbound SCIM for Older Azure AD Connections",
     "https://auth0.com/docs/authenticate/protocols/scim/inbound-scim-for-older-azure-ad-connections",
+    "inbound_scim",
     (
         Section(
             "0",

@@ -53,10 +53,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Procedure:
-    """One document. `page` is where the vendor publishes it; `screens` are those on which its steps are done by hand."""
+    """One document. `page` is where the vendor publishes it; `screens` are those on which its steps are done by hand.
+
+    `notebook` is the page that carries it out: a name among the notebooks, or a path, without suffix.
+    """
 
     name: str
     page: str
+    notebook: str
     sections: tuple[Section, ...]
     screens: tuple[Screen, ...] = ()
 

@@ -20,7 +20,6 @@ from runbook_lib.http.retry import SIGN_IN_PACE
 from runbook_lib.http.service import Service
 from runbook_lib.http.session import usual_authorities
 from runbook_lib.http.time_limit import SIGN_IN_TIMEOUT_S, Deadline
-from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.run.machine import Machine
 from runbook_lib.run.sign_ins import auth0_side, entra_side
@@ -53,9 +52,7 @@ class Check:
     group: str = ""
 
 
-def examine(
-    settings: TenantSettings | None, cloud: Cloud, machine: Machine, procedure: Procedure = OLDER_AZURE_AD
-) -> Iterator[Check]:
+def examine(settings: TenantSettings | None, cloud: Cloud, machine: Machine, procedure: Procedure) -> Iterator[Check]:
     """Yield the checks as they are made, those of the machine first. Without settings no tenant is asked."""
     numbers = procedure.by_thing
     for check in _examined(settings, cloud, machine):

@@ -16,7 +16,6 @@ from runbook_lib.core.templates import template
 from runbook_lib.engine.events import Undone
 from runbook_lib.engine.journal import LastRun
 from runbook_lib.engine.status import Outcome, Status
-from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.run.place import place_of
 from runbook_lib.tenant.things import Thing
@@ -54,7 +53,7 @@ def write_results(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_private(path, "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
 
 
-def tenant_status(journal: Path, procedure: Procedure = OLDER_AZURE_AD) -> tuple[str, str]:
+def tenant_status(journal: Path, procedure: Procedure) -> tuple[str, str]:
     """Return a tenant's status and what to know about it, from its journal alone.
 
     The status is done, unchanged, pending, handover, blocked, failed or interrupted. A run without an end event was interrupted.
@@ -100,7 +99,7 @@ def _row_after_undo(row: dict[str, Any], undone: Undone) -> dict[str, Any]:
     return {**row, "status": "NOTED", "reason": f"{words} {row['reason']}".strip()}
 
 
-def status_of(rows: Iterable[Mapping[str, Any]], procedure: Procedure = OLDER_AZURE_AD) -> tuple[str, str]:
+def status_of(rows: Iterable[Mapping[str, Any]], procedure: Procedure) -> tuple[str, str]:
     """Return the status of a tenant from its result rows, and the first thing to act on."""
     found = list(rows)
     for status, word in (("FAILED", "failed"), ("BLOCKED", "blocked")):
@@ -122,7 +121,7 @@ def status_of(rows: Iterable[Mapping[str, Any]], procedure: Procedure = OLDER_AZ
     return ("done", f"{len(changed)} steps changed something") if changed else ("unchanged", "nothing to do")
 
 
-def undo_outcome(rows: Iterable[Mapping[str, Any]], left: int, procedure: Procedure = OLDER_AZURE_AD) -> tuple[str, str]:
+def undo_outcome(rows: Iterable[Mapping[str, Any]], left: int, procedure: Procedure) -> tuple[str, str]:
     """Return how an undo ended, with how many writes of the run it has left in place: one that ended well may leave some."""
     status, about = status_of(rows, procedure)
     if not left or status not in ("done", "unchanged"):
@@ -131,7 +130,7 @@ def undo_outcome(rows: Iterable[Mapping[str, Any]], left: int, procedure: Proced
     return status, f"{about}; {writes} left in place, with the reason below"
 
 
-def rebuild_report(journal: Path, outcome: tuple[str, str], procedure: Procedure = OLDER_AZURE_AD) -> None:
+def rebuild_report(journal: Path, outcome: tuple[str, str], procedure: Procedure) -> None:
     """Write report.html and results.json next to a journal, of the last run in it: what the run itself writes at its end.
 
     Nothing is written when no run was begun.
@@ -170,7 +169,7 @@ def write_report(
     people: Mapping[str, str] | None = None,
     place: str,
     forecast: Mapping[str, int] | None = None,
-    procedure: Procedure = OLDER_AZURE_AD,
+    procedure: Procedure,
 ) -> None:
     """Write report.html: one file, no outside resources, every text escaped, hidden characters shown.
 

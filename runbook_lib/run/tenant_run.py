@@ -20,7 +20,6 @@ from runbook_lib.engine.journal import Journal
 from runbook_lib.engine.result import StepResult, result_row
 from runbook_lib.engine.values import Hazard
 from runbook_lib.procedures.handed_over import steps_for
-from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.procedures.undo import steps_to_undo, ways_back
 from runbook_lib.run.answers import remember, remembered
@@ -69,6 +68,7 @@ class Session:
         self,
         settings: TenantSettings,
         *,
+        procedure: Procedure,
         mode: RunMode,
         out: Path,
         view: View | None = None,
@@ -76,7 +76,6 @@ class Session:
         is_undo: bool = False,
         undo_since: str = "",
         is_page: bool = False,
-        procedure: Procedure = OLDER_AZURE_AD,
     ) -> None:
         self.procedure = procedure
         self.mode, self.out, self._is_undo, self._is_page = mode, out, is_undo, is_page

@@ -29,8 +29,9 @@ from runbook_lib.tenant.seen_from_auth0 import Evidence, Seen
 from runbook_lib.tenant.things import Thing
 
 AUTH0, ENTRA = "auth0", "entra"
+NOTHING_SENT = "auth0, and its owner has sent nothing"
 ByHand = Callable[[Body], Mapping[str, Body]]
-"""Returns the bodies that replace a body, by the side that is handed over."""
+"""Returns the bodies that replace a body, by the side that is handed over; `NOTHING_SENT` goes ahead of `AUTH0`."""
 
 CONNECTION = "Authentication > Enterprise > Microsoft Azure AD > the connection"
 APP = "Enterprise applications > the new application"
@@ -127,16 +128,12 @@ def _connection_link(settings: TenantSettings, tab: str) -> str:
     return auth0_link(settings.auth0_domain, connection, tab).url if has_link else ""
 
 
-def waiting(body: Body) -> Body:
-    """Return what replaces a body until the owner of the Auth0 side has sent the endpoint and the token."""
-
-    def told(_settings: TenantSettings) -> Iterator[Yield]:
-        yield Finding(
-            f"Waits for what the owner of the Auth0 side sends back: endpoint and client id ({Thing.ENDPOINT.step}), token "
-            f"({Thing.TOKEN.step})."
-        )
-
-    return done_without(AUTH0, told, Kind.NOTE, ())(body)[AUTH0]
+def _waits(_settings: TenantSettings) -> Iterator[Yield]:
+    """Say what a step in Entra waits for until the owner of the Auth0 side has sent the endpoint and the token."""
+    yield Finding(
+        f"Waits for what the owner of the Auth0 side sends back: endpoint and client id ({Thing.ENDPOINT.step}), token "
+        f"({Thing.TOKEN.step})."
+    )
 
 
 # The Entra side --------------------------------------------------------------------------------------------------------
@@ -156,6 +153,8 @@ def in_entra(
     further: Callable[[Evidence, TenantSettings], str] = lambda _evidence, _settings: "",
 ) -> ByHand:
     """Replace a body by instructions for the administrator of the Entra side, and by what Auth0 shows of their work.
+
+    Where the Auth0 side is handed over instead, the body waits until its owner has sent the endpoint and the token.
 
     `must_be_seen`: their confirmation alone is not enough. `left_out` is the sentence that says that the administrator has
     nothing to do, for settings that do not want provisioning turned on. `further` adds advice for the person at this page.
@@ -178,4 +177,5 @@ def in_entra(
         handover = tells(Customer(connection, endpoint_url, cloud, settings))
         yield replace(handover, state=state, remedy=f"{remedy}{further(evidence, settings)}")
 
-    return done_without(ENTRA, judged, Kind.CHECK, (facts.connection, facts.endpoint_url, facts.cloud, seen_from_auth0.evidence))
+    reads = (facts.connection, facts.endpoint_url, facts.cloud, seen_from_auth0.evidence)
+    return together(done_without(ENTRA, judged, Kind.CHECK, reads), done_without(NOTHING_SENT, _waits, Kind.NOTE, ()))

@@ -22,6 +22,7 @@ from runbook_lib.batch.progress import unseen
 from runbook_lib.batch.runner import Options
 from runbook_lib.core.errors import SettingsError
 from runbook_lib.engine.journal import read_lines
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.sandbox.server import Sandbox
 from runbook_lib.settings.model import RunMode
 from tests.patience import PATIENCE_S, until
@@ -66,7 +67,7 @@ def test_a_worker_is_killed_in_mid_run_and_every_tenant_is_done_exactly_once(das
         sandbox.simulation.pressure.delay_s = 0.2  # so that many are at work at the same time, however fast the machine
         names = tuple(f"tenant-000{n}" for n in range(1, TENANTS + 1))
         wanted = Wanted(Path(sandbox.ready["tenants_file"]), RunMode.APPLY, names, out=tmp_path / "shared", run_id="monday")
-        options, results = Options(executor=address, terms=QUICK), []
+        options, results = Options(OLDER_AZURE_AD, executor=address, terms=QUICK), []
         run = threading.Thread(target=lambda: results.append(carry_out(wanted, options, unseen)))
         run.start()
         folder = tmp_path / "shared" / "monday"
@@ -116,7 +117,7 @@ def test_a_worker_resolves_references_itself_and_says_what_it_lacks(dask, sandbo
     rows[1][column] = "env:SCIM_TEST_ENTRA_SECRET"
     (tmp_path / "one.csv").write_text("\n".join(map(",".join, rows)))
     before = len(sandbox.simulation.history)
-    options = Options(executor=dask[0], terms=QUICK)
+    options = Options(OLDER_AZURE_AD, executor=dask[0], terms=QUICK)
     _, [outcome], code = carry_out(Wanted(tmp_path / "one.csv", out=tmp_path / "shared"), options, unseen)
     assert (outcome.status, code, len(sandbox.simulation.history)) == ("failed", 1, before)
     assert "on a worker: Reading the settings (column entra_client_secret): env:SCIM_TEST_ENTRA_SECRET is empty" in outcome.about
@@ -137,7 +138,7 @@ def test_workers_carry_out_tenants_of_which_one_side_is_somebody_elses(dask, san
     rows = [{**fresh, "entra_client_id": "", "entra_client_secret": ""}, {**half_done, **mirror}]
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(rows))
     wanted = Wanted(tmp_path / "two.yaml", RunMode.APPLY, out=f"file://{tmp_path / 'shared'}", run_id="monday")
-    _, outcomes, _ = carry_out(wanted, Options(executor=dask[0], terms=QUICK), unseen)
+    _, outcomes, _ = carry_out(wanted, Options(OLDER_AZURE_AD, executor=dask[0], terms=QUICK), unseen)
     folder = tmp_path / "shared" / "monday"
     assert (outcomes[0].status, (folder / "fresh" / "handover.html").exists()) == ("handover", True)
     # The token belongs to no connection; so Entra's test of it stops the mirror: on the worker, with what the YAML alone carries.
@@ -155,10 +156,14 @@ def test_an_executor_that_is_not_there_stops_the_run_before_anything_is_sent(add
     monkeypatch.setattr(cluster, "CONNECT_S", 1)
     before = len(sandbox.simulation.history)
     with pytest.raises(SettingsError, match=words):
-        carry_out(Wanted(Path(sandbox.ready["tenants_file"]), None, ("fresh",), out=tmp_path), Options(executor=address), unseen)
+        carry_out(
+            Wanted(Path(sandbox.ready["tenants_file"]), None, ("fresh",), out=tmp_path),
+            Options(OLDER_AZURE_AD, executor=address),
+            unseen,
+        )
     assert len(sandbox.simulation.history) == before
 
 
 def test_workers_need_a_place_that_all_of_them_see(sandbox):
     with pytest.raises(SettingsError, match="--executor needs --out"):
-        carry_out(Wanted(Path(sandbox.ready["tenants_file"])), Options(executor="dask://127.0.0.1:1"), unseen)
+        carry_out(Wanted(Path(sandbox.ready["tenants_file"])), Options(OLDER_AZURE_AD, executor="dask://127.0.0.1:1"), unseen)

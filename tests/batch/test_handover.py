@@ -17,6 +17,7 @@ from runbook_lib.batch.runner import Options
 from runbook_lib.core.errors import SettingsError
 from runbook_lib.engine.journal import read_lines
 from runbook_lib.fleet import open_fleet
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.settings.model import RunMode
 from tests.notebooks.test_notebook import command_line
 
@@ -80,18 +81,18 @@ def test_a_scim_token_that_is_not_there_is_refused_before_anything_is_sent(sandb
 
 def test_a_hand_over_is_not_done_when_resumed_and_keeps_its_exit_code_when_left_alone(sandbox, tenants_file, tmp_path):
     path = tenants_file(entra_client_id="", entra_client_secret="")
-    folder, _, code = carry_out(Wanted(path, RunMode.APPLY, out=tmp_path / "out"), Options(), unseen)
+    folder, _, code = carry_out(Wanted(path, RunMode.APPLY, out=tmp_path / "out"), Options(OLDER_AZURE_AD), unseen)
     begun = count_of_runs(folder)
-    _, [again], code_again = carry_out(Wanted(None, resume=folder), Options(), unseen)
+    _, [again], code_again = carry_out(Wanted(None, resume=folder), Options(OLDER_AZURE_AD), unseen)
     assert (code, code_again, again.status, count_of_runs(folder)) == (4, 4, "handover", begun + 1)
-    _, [kept], code_failed = carry_out(Wanted(None, resume=folder, failed=True), Options(), unseen)
+    _, [kept], code_failed = carry_out(Wanted(None, resume=folder, failed=True), Options(OLDER_AZURE_AD), unseen)
     assert (kept.status, code_failed, count_of_runs(folder)) == ("handover", 4, begun + 1)
 
 
 def test_a_run_that_several_tasks_share_does_a_hand_over_again(sandbox, tenants_file, tmp_path):
     path = tenants_file(entra_client_id="", entra_client_secret="")
     wanted = Wanted(path, RunMode.APPLY, out=tmp_path / "out", run_id="monday", shard=Shard(0, 1))
-    codes = [carry_out(wanted, Options(), unseen)[2] for _ in range(2)]
+    codes = [carry_out(wanted, Options(OLDER_AZURE_AD), unseen)[2] for _ in range(2)]
     assert (codes, count_of_runs(tmp_path / "out" / "monday")) == ([4, 4], 2)
 
 

@@ -14,10 +14,11 @@ from runbook_lib.batch import command
 from runbook_lib.batch.command import Wanted
 from runbook_lib.batch.runner import Options
 from runbook_lib.http.retry import SIGN_IN_PACE, Pace
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.run import sign_ins
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode
 from runbook_lib.settings.process import PACE_VARIABLE, output_name
+from tests.builders import tenant_session
 from tests.misbehaving import say
 
 NAMES = ("fresh", "half-done", "complete")
@@ -42,7 +43,7 @@ def test_who_need_not_be_begun_has_folder_and_report_and_resume_takes_them_up(sa
     file, broken = tmp_path / "tenants.csv", tmp_path / "broken.json"
     broken.write_text(json.dumps({**sandbox.ready, "graph": f"{nobody}/v1.0"}))
     write(file, rows_of(sandbox, cloud=f"sandbox:{broken}"))
-    folder, outcomes, code = command.carry_out(Wanted(file, RunMode.PLAN, NAMES, out=tmp_path), Options(jobs=1))
+    folder, outcomes, code = command.carry_out(Wanted(file, RunMode.PLAN, NAMES, out=tmp_path), Options(OLDER_AZURE_AD, jobs=1))
     assert ([one.status for one in outcomes], code) == (["failed"] * 3, 1)
     assert [one.about.startswith("not begun: ") for one in outcomes].count(True) >= 2
     told = "not sent, because the service is out of order (see: RB-114): the connection is refused"
@@ -57,7 +58,7 @@ def test_who_need_not_be_begun_has_folder_and_report_and_resume_takes_them_up(sa
 
     broken.write_text(json.dumps(sandbox.ready))
     write(file, rows_of(sandbox))
-    _, outcomes, _ = command.carry_out(Wanted(None, resume=folder), Options(jobs=2))
+    _, outcomes, _ = command.carry_out(Wanted(None, resume=folder), Options(OLDER_AZURE_AD, jobs=2))
     assert [one.status for one in outcomes] == ["pending", "unchanged", "pending"]
 
 
@@ -82,7 +83,9 @@ def test_at_the_pace_of_a_real_tenant_an_outage_is_told_within_ten_seconds(
     monkeypatch.setattr(sign_ins, "pace_of", lambda _cloud: Pace())
     monkeypatch.setattr(sign_ins, "_sign_in_pace", lambda _cloud: SIGN_IN_PACE)
     changes = {"auth0_domain": address} if service == "Auth0" else {}
-    session = Session(tenant("fresh", cloud=f"sandbox:{broken}", **changes), mode=RunMode.PLAN, out=tmp_path / "run" / "fresh")
+    session = tenant_session(
+        tenant("fresh", cloud=f"sandbox:{broken}", **changes), mode=RunMode.PLAN, out=tmp_path / "run" / "fresh"
+    )
     began = time.monotonic()
     for step in session.steps:
         session.do(step.number)

@@ -7,6 +7,7 @@ import pytest
 from runbook_lib.batch import progress
 from runbook_lib.batch import step_progress as parts
 from runbook_lib.engine.journal import Journal, read_lines
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from tests.patience import until
 
 
@@ -39,7 +40,7 @@ def test_what_a_run_of_many_assignments_tells_is_what_it_wrote(journal, monkeypa
 
 
 def test_a_log_has_a_line_at_each_tenth(capsys):
-    with progress.shown(1) as watcher:
+    with progress.shown(1, OLDER_AZURE_AD) as watcher:
         for done in range(1, 501):
             watcher.part("big", done, 500)
     lines = capsys.readouterr().err.splitlines()

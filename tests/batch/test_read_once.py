@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from runbook_lib.batch.runner import Options, run_tenants
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.sandbox.server import Sandbox
 from runbook_lib.settings.model import RunMode
 from runbook_lib.settings.tenants_file import read_tenants
@@ -16,7 +17,7 @@ NAMES = ("fresh", "complete", "half-done", "tenant-0001", "tenant-0002")
 def test_a_plan_of_a_fleet_asks_auth0_three_times_a_tenant_and_reads_the_lists_once(tmp_path):
     with Sandbox(seed=3, tenants=2) as sandbox:
         tenants = [one for one in read_tenants(Path(sandbox.ready["tenants_file"])) if one.name in NAMES]
-        outcomes, _ = run_tenants(tenants, Options(RunMode.PLAN, jobs=2), tmp_path, Silent())
+        outcomes, _ = run_tenants(tenants, Options(OLDER_AZURE_AD, RunMode.PLAN, jobs=2), tmp_path, Silent())
         asked = Counter(one["path"] for one in sandbox.simulation.history if one["service"] == "auth0")
     statuses = {outcome.name: outcome.status for outcome in outcomes}
     assert statuses == {name: "unchanged" if name == "complete" else "pending" for name in NAMES}
@@ -29,7 +30,7 @@ def test_a_plan_of_a_fleet_asks_auth0_three_times_a_tenant_and_reads_the_lists_o
 def test_a_fleet_that_applies_asks_auth0_for_its_default_mapping_once_and_reads_every_connection_itself(tmp_path):
     with Sandbox(seed=3, tenants=3) as sandbox:
         tenants = [one for one in read_tenants(Path(sandbox.ready["tenants_file"])) if one.name.startswith(("fresh", "tenant-"))]
-        outcomes, _ = run_tenants(tenants, Options(RunMode.APPLY, jobs=2), tmp_path, Silent())
+        outcomes, _ = run_tenants(tenants, Options(OLDER_AZURE_AD, RunMode.APPLY, jobs=2), tmp_path, Silent())
         asked = [one for one in sandbox.simulation.history if one["service"] == "auth0" and one["method"] == "GET"]
         named = [one["query"] for one in asked if one["path"] == "/api/v2/connections"]
     assert len(tenants) >= 4
@@ -42,7 +43,7 @@ def test_a_fleet_that_applies_asks_auth0_for_its_default_mapping_once_and_reads_
 def test_what_is_shared_is_on_no_disk(tmp_path):
     with Sandbox(seed=3, tenants=2) as sandbox:
         tenants = [one for one in read_tenants(Path(sandbox.ready["tenants_file"])) if one.name in NAMES]
-        run_tenants(tenants, Options(RunMode.PLAN, jobs=2), tmp_path, Silent())
+        run_tenants(tenants, Options(OLDER_AZURE_AD, RunMode.PLAN, jobs=2), tmp_path, Silent())
         secrets = [
             one["options"]["client_secret"] for one in sandbox.world.auth0.connections.values() if one["strategy"] == "waad"
         ]

@@ -90,7 +90,7 @@ def named(tenant, *names):
 def test_every_tenant_is_in_the_outcome_once_whatever_becomes_of_the_others(pretend, tenant, tmp_path):
     pretend({"b": "failed", "c": ZeroDivisionError("a defect")})
     watcher = Silent()
-    outcomes, code = run_tenants(named(tenant, *"abcd"), Options(jobs=2), tmp_path, watcher)
+    outcomes, code = run_tenants(named(tenant, *"abcd"), Options(OLDER_AZURE_AD, jobs=2), tmp_path, watcher)
     assert [(o.name, o.status) for o in outcomes] == [("a", "done"), ("b", "failed"), ("c", "failed"), ("d", "done")]
     assert "ZeroDivisionError" in outcomes[2].about
     assert (sorted(watcher.ended), code) == (list("abcd"), 1)
@@ -98,7 +98,7 @@ def test_every_tenant_is_in_the_outcome_once_whatever_becomes_of_the_others(pret
 
 def test_no_further_tenant_is_begun_after_so_many_failures(pretend, tenant, tmp_path):
     pretend(dict.fromkeys("abcd", "failed"))
-    outcomes, code = run_tenants(named(tenant, *"abcd"), Options(jobs=1, max_failures=2), tmp_path, Silent())
+    outcomes, code = run_tenants(named(tenant, *"abcd"), Options(OLDER_AZURE_AD, jobs=1, max_failures=2), tmp_path, Silent())
     assert [o.status for o in outcomes] == ["failed", "failed", "not-started", "not-started"]
     assert ("--max-failures is 2" in outcomes[3].about, code) == (True, 1)
 
@@ -106,7 +106,7 @@ def test_no_further_tenant_is_begun_after_so_many_failures(pretend, tenant, tmp_
 @pytest.mark.parametrize(("step", "expected"), [("4.3", ["blocked", "not-started"]), ("2.2", ["blocked", "done"])])
 def test_a_gate_failure_in_the_first_wave_stops_the_rest(step, expected, pretend, tenant, tmp_path):
     pretend({"a": "blocked"}, [{"step": step, "status": "BLOCKED"}])
-    outcomes, _ = run_tenants(named(tenant, *"ab"), Options(canary=1), tmp_path, Silent())
+    outcomes, _ = run_tenants(named(tenant, *"ab"), Options(OLDER_AZURE_AD, canary=1), tmp_path, Silent())
     assert [o.status for o in outcomes] == expected
 
 
@@ -121,7 +121,7 @@ def test_the_second_wave_begins_when_the_first_has_ended(monkeypatch, tenant, tm
         return TenantOutcome(tenant.name, "done", "", folder)
 
     monkeypatch.setattr(runner, "run_tenant", run)
-    run_tenants(named(tenant, *"ab"), Options(jobs=4, canary=1), tmp_path, Silent())
+    run_tenants(named(tenant, *"ab"), Options(OLDER_AZURE_AD, jobs=4, canary=1), tmp_path, Silent())
     assert seen == ["a", "a ended", "b"]
 
 
@@ -145,7 +145,7 @@ def test_the_next_tenant_is_made_ready_meanwhile_and_begins_when_one_is_over(mon
         return TenantOutcome(tenant.name, "done", "", folder)
 
     monkeypatch.setattr(runner, "run_tenant", run)
-    run_tenants(named(tenant, *"ab"), Options(jobs=1), tmp_path, Silent())
+    run_tenants(named(tenant, *"ab"), Options(OLDER_AZURE_AD, jobs=1), tmp_path, Silent())
     assert seen == ["a begins", "b is ready", "a is over", "b begins"]
 
 
@@ -164,7 +164,7 @@ def test_a_tenant_that_is_ready_is_not_begun_any_more_when_the_run_stops(monkeyp
         return TenantOutcome(tenant.name, "failed", "", folder)
 
     monkeypatch.setattr(runner, "run_tenant", run)
-    outcomes, _ = run_tenants(named(tenant, *"abc"), Options(jobs=1, max_failures=1), tmp_path, watcher)
+    outcomes, _ = run_tenants(named(tenant, *"abc"), Options(OLDER_AZURE_AD, jobs=1, max_failures=1), tmp_path, watcher)
     assert [o.status for o in outcomes] == ["failed", "not-started", "not-started"]
     assert "--max-failures is 1" in outcomes[1].about
     assert (watcher.begun, sorted(watcher.ended)) == (["a"], list("abc"))
@@ -176,7 +176,7 @@ def test_a_tenant_that_may_not_begin_sends_nothing_and_what_an_earlier_run_left_
     (tmp_path / "fresh").mkdir()
     for name in ("inbound_scim.ipynb", "settings.json"):
         (tmp_path / "fresh" / name).write_text("of an earlier run")
-    with Workshop.opened() as workshop:
+    with Workshop.opened(OLDER_AZURE_AD) as workshop:
         workshop.grants.variables_for(tenant("fresh"))
         before = len(sandbox.simulation.history)
         outcome = run_tenant(tenant("fresh"), RunMode.APPLY, tmp_path / "fresh", workshop, course)
@@ -199,7 +199,7 @@ def test_a_kernel_that_dies_before_its_first_cell_is_started_again(monkeypatch, 
         return info
 
     monkeypatch.setattr(warm_kernels.WarmProvisioner, "launch_kernel", dies_at_first)
-    with Workshop.opened("warm") as workshop:
+    with Workshop.opened(OLDER_AZURE_AD, "warm") as workshop:
         outcome = run_tenant(tenant("complete"), RunMode.PLAN, tmp_path / "complete", workshop)
     assert (outcome.status, len(started)) == ("unchanged", 3)
 
@@ -215,7 +215,7 @@ def test_a_kernel_that_dies_in_the_middle_is_noticed_and_not_started_again(kerne
         return info
 
     monkeypatch.setattr(provisioner, "launch_kernel", noted)
-    with Workshop.opened(kernel) as workshop:
+    with Workshop.opened(OLDER_AZURE_AD, kernel) as workshop:
         kill = Steps(lambda step: step == "1.2" and os.kill(started[0], signal.SIGKILL))
         outcome = run_tenant(tenant("complete"), RunMode.PLAN, tmp_path / "complete", workshop, kill)
     assert (outcome.status, len(started)) == ("interrupted", 1)
@@ -239,7 +239,7 @@ def test_a_page_is_the_same_whichever_way_its_kernel_starts(kernel, tenant, tmp_
     if kernel == "auto":
         monkeypatch.setattr(warm_kernels, "can_be_warm", lambda: False)
     steps = []
-    with Workshop.opened(kernel) as workshop:
+    with Workshop.opened(OLDER_AZURE_AD, kernel) as workshop:
         outcome = run_tenant(tenant("fresh"), RunMode.PLAN, tmp_path / kernel, workshop, Steps(steps.append))
         assert [path.name for path in workshop.scratch.iterdir()] == ["pace"]
     nbformat.validate(nbformat.read(outcome.folder / "inbound_scim.ipynb", as_version=4))
@@ -264,7 +264,7 @@ def test_a_page_is_written_now_and_then_and_at_the_end(monkeypatch, tenant, tmp_
     monkeypatch.setattr(execution, "time", clock)
     monkeypatch.setattr(execution, "write_page", lambda page, path: (writes.append(clock.monotonic()), write(page, path)))
     monkeypatch.setattr(execution, "SAVE_EVERY_S", every_s)
-    with Workshop.opened() as workshop:
+    with Workshop.opened(OLDER_AZURE_AD) as workshop:
         outcome = run_tenant(tenant("complete"), RunMode.PLAN, tmp_path / "complete", workshop)
     assert len(writes) >= least
     *while_it_ran, _at_the_end = itertools.pairwise([0.0, *writes])
@@ -276,13 +276,13 @@ def test_a_page_is_written_now_and_then_and_at_the_end(monkeypatch, tenant, tmp_
 def test_resume_does_only_what_is_not_done(sandbox, tmp_path, monkeypatch):
     everyone = Path(sandbox.ready["tenants_file"])
     wanted = Wanted(everyone, RunMode.APPLY, ("fresh", "token-limit"), out=tmp_path)
-    folder, outcomes, code = command.carry_out(wanted, Options())
+    folder, outcomes, code = command.carry_out(wanted, Options(OLDER_AZURE_AD))
     assert ([o.status for o in outcomes], code) == (["done", "blocked"], 3)
     done = (folder / "fresh" / "journal.jsonl").read_bytes()
     begun = []
     original = runner.run_tenant
     monkeypatch.setattr(runner, "run_tenant", lambda tenant, *rest: (begun.append(tenant.name), original(tenant, *rest))[1])
-    folder_again, outcomes, code = command.carry_out(Wanted(None, resume=folder), Options())
+    folder_again, outcomes, code = command.carry_out(Wanted(None, resume=folder), Options(OLDER_AZURE_AD))
     assert (folder_again, begun, [o.status for o in outcomes], code) == (folder, ["token-limit"], ["done", "blocked"], 3)
     assert (folder / "fresh" / "journal.jsonl").read_bytes() == done
     assert [row["name"] for row in json.loads((folder / "summary.json").read_text())] == ["fresh", "token-limit"]
@@ -290,7 +290,7 @@ def test_resume_does_only_what_is_not_done(sandbox, tmp_path, monkeypatch):
 
 def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
     with pytest.raises(SettingsError, match="not the folder of a run"):
-        command.carry_out(Wanted(None, resume=tmp_path), Options())
+        command.carry_out(Wanted(None, resume=tmp_path), Options(OLDER_AZURE_AD))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -315,7 +315,7 @@ def test_a_signal_lets_the_step_in_hand_end_and_resume_does_the_rest(number, cod
         rows = json.loads((folder / "summary.json").read_text())
         assert [(row["name"], row["status"]) for row in rows][1:] == [(name, "not-started") for name in names[1:]]
         assert (rows[0]["status"], read_lines(journal)[-1]["event"]) == ("interrupted", "result")
-        _, outcomes, code = command.carry_out(Wanted(None, resume=folder), Options())
+        _, outcomes, code = command.carry_out(Wanted(None, resume=folder), Options(OLDER_AZURE_AD))
         assert ([o.status for o in outcomes], code) == (["done"] * 3, 0)
 
 
@@ -324,7 +324,7 @@ def test_where_no_folder_can_be_made_nothing_is_sent(sandbox, tmp_path):
     before = len(sandbox.simulation.history)
     wanted = Wanted(Path(sandbox.ready["tenants_file"]), RunMode.APPLY, ("fresh",), out=tmp_path / "file")
     with pytest.raises(SettingsError, match=r"cannot be made \(Not a directory\)\. Choose another --out"):
-        command.carry_out(wanted, Options())
+        command.carry_out(wanted, Options(OLDER_AZURE_AD))
     assert len(sandbox.simulation.history) == before
 
 
@@ -336,7 +336,7 @@ def test_a_full_disk_is_told_as_what_it_is_and_the_others_go_on(sandbox, tmp_pat
 
     monkeypatch.setattr(runner, "run_tenant", full)
     wanted = Wanted(Path(sandbox.ready["tenants_file"]), RunMode.APPLY, ("fresh", "complete"), out=tmp_path)
-    _, outcomes, code = command.carry_out(wanted, Options())
+    _, outcomes, code = command.carry_out(wanted, Options(OLDER_AZURE_AD))
     assert ([one.status for one in outcomes], code) == (["failed", "done"], 1)
     assert "No space left on device" in outcomes[0].about
     assert "Make room" in outcomes[0].about
@@ -365,7 +365,7 @@ def test_a_clock_that_was_set_back_makes_no_time_negative(tmp_path):
         {"v": 2, "event": "end", "time": "2026-01-01T01:00:00+00:00"},
     ]
     (tmp_path / "one" / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    [row] = tenant_rows([TenantOutcome("one", "done", "", tmp_path / "one")])
+    [row] = tenant_rows([TenantOutcome("one", "done", "", tmp_path / "one")], OLDER_AZURE_AD)
     assert row.seconds == 0.0
 
 
@@ -388,6 +388,6 @@ def test_the_runner_looks_for_a_tenant_s_secrets_while_it_is_at_work_and_no_long
     one = one.model_copy(update={"entra_client_secret": f"file:{planted}"})
     seen = []
     monkeypatch.setattr(one_tenant, "_run_here", lambda *_: seen.append(scrubber.scrub("planted-secret-of-this-test")))
-    with Workshop.opened() as workshop:
+    with Workshop.opened(OLDER_AZURE_AD) as workshop:
         run_tenant(one, RunMode.PLAN, tmp_path / "fresh", workshop)
     assert (seen, scrubber.scrub("planted-secret-of-this-test")) == (["***"], "planted-secret-of-this-test")

@@ -22,6 +22,7 @@ from runbook_lib.batch.progress import unseen
 from runbook_lib.batch.runner import Options
 from runbook_lib.core.errors import SettingsError
 from runbook_lib.engine.journal import read_lines
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.sandbox.server import Sandbox
 from runbook_lib.settings.model import RunMode
 from tests.patience import PATIENCE_S, until
@@ -56,7 +57,7 @@ def test_shards_of_one_run_meet_in_its_folder_and_the_last_one_sums_all_up(sandb
     seen = []
     for k in range(2):
         wanted = Wanted(everyone, RunMode.PLAN, names, out=tmp_path, run_id="monday", shard=Shard(k, 2))
-        folder, outcomes, _ = carry_out(wanted, Options(), unseen)
+        folder, outcomes, _ = carry_out(wanted, Options(OLDER_AZURE_AD), unseen)
         seen += [outcome.name for outcome in outcomes]
     assert (sorted(seen), folder) == (sorted(names), tmp_path / "monday")
     rows = json.loads((folder / "summary.json").read_text())
@@ -70,7 +71,10 @@ def test_shards_of_one_run_meet_in_its_folder_and_the_last_one_sums_all_up(sandb
 
 def test_shards_in_folders_of_their_own_are_summed_up_by_report(sandbox, tmp_path):
     everyone, names = Path(sandbox.ready["tenants_file"]), ("fresh", "complete", "token-limit", "half-done")
-    folders = [carry_out(Wanted(everyone, None, names, out=tmp_path, shard=Shard(k, 2)), Options(), unseen)[0] for k in range(2)]
+    folders = [
+        carry_out(Wanted(everyone, None, names, out=tmp_path, shard=Shard(k, 2)), Options(OLDER_AZURE_AD), unseen)[0]
+        for k in range(2)
+    ]
     arguments = [sys.executable, "-m", "runbook_lib", "report", *map(str, folders), "--out", str(tmp_path / "all")]
     result = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert result.returncode == 3, result.stderr
@@ -83,27 +87,27 @@ def test_shards_in_folders_of_their_own_are_summed_up_by_report(sandbox, tmp_pat
 
 def test_of_a_tenant_that_several_runs_had_the_last_one_counts(sandbox, tmp_path):
     everyone = Path(sandbox.ready["tenants_file"])
-    planned = carry_out(Wanted(everyone, RunMode.PLAN, ("fresh",), out=tmp_path), Options(), unseen)[0]
-    applied = carry_out(Wanted(everyone, RunMode.APPLY, ("fresh",), out=tmp_path), Options(), unseen)[0]
-    assert [(one.name, one.status) for one in merged([applied, planned])] == [("fresh", "done")]
+    planned = carry_out(Wanted(everyone, RunMode.PLAN, ("fresh",), out=tmp_path), Options(OLDER_AZURE_AD), unseen)[0]
+    applied = carry_out(Wanted(everyone, RunMode.APPLY, ("fresh",), out=tmp_path), Options(OLDER_AZURE_AD), unseen)[0]
+    assert [(one.name, one.status) for one in merged([applied, planned], OLDER_AZURE_AD)] == [("fresh", "done")]
 
 
 def test_the_same_task_again_does_nothing_that_is_done(sandbox, tmp_path):
     wanted = Wanted(Path(sandbox.ready["tenants_file"]), RunMode.APPLY, ("fresh", "token-limit"), out=tmp_path, run_id="monday")
-    _, first, _ = carry_out(wanted, Options(), unseen)
+    _, first, _ = carry_out(wanted, Options(OLDER_AZURE_AD), unseen)
     journal = (tmp_path / "monday" / "fresh" / "journal.jsonl").read_bytes()
-    _, second, code = carry_out(wanted, Options(), unseen)
+    _, second, code = carry_out(wanted, Options(OLDER_AZURE_AD), unseen)
     assert [one.status for one in first] == [one.status for one in second] == ["done", "blocked"]
     assert ((tmp_path / "monday" / "fresh" / "journal.jsonl").read_bytes(), code) == (journal, 3)
 
 
 def test_a_run_of_other_tenants_is_not_joined(sandbox, tmp_path):
     everyone = Path(sandbox.ready["tenants_file"])
-    carry_out(Wanted(everyone, None, ("fresh",), out=tmp_path, run_id="monday"), Options(), unseen)
+    carry_out(Wanted(everyone, None, ("fresh",), out=tmp_path, run_id="monday"), Options(OLDER_AZURE_AD), unseen)
     with pytest.raises(SettingsError, match="has other tenants"):
-        carry_out(Wanted(everyone, None, ("complete",), out=tmp_path, run_id="monday"), Options(), unseen)
+        carry_out(Wanted(everyone, None, ("complete",), out=tmp_path, run_id="monday"), Options(OLDER_AZURE_AD), unseen)
     with pytest.raises(SettingsError, match="no plain name"):
-        carry_out(Wanted(everyone, None, ("fresh",), out=tmp_path, run_id="../x"), Options(), unseen)
+        carry_out(Wanted(everyone, None, ("fresh",), out=tmp_path, run_id="../x"), Options(OLDER_AZURE_AD), unseen)
 
 
 def test_a_task_that_two_machines_have_at_the_same_time_acts_once(tmp_path):
@@ -133,7 +137,7 @@ def test_a_task_that_two_machines_have_at_the_same_time_acts_once(tmp_path):
 
 def test_a_run_whose_lease_is_lost_in_its_midst_sends_and_records_nothing_more(sandbox, tenant, tmp_path):
     settings, folder = tenant("fresh"), tmp_path / "monday" / "fresh"
-    with Sharing.opened(tmp_path, None, LONG) as sharing, Workshop.opened(sharing=sharing) as workshop:
+    with Sharing.opened(tmp_path, None, LONG) as sharing, Workshop.opened(OLDER_AZURE_AD, sharing=sharing) as workshop:
         result = []
         work = threading.Thread(target=lambda: result.append(run_tenant(settings, RunMode.APPLY, folder, workshop)))
         with holding(sandbox, "PUT", "/synchronization/secrets") as held:
@@ -174,7 +178,7 @@ def at_url(url):
 def test_what_reaches_a_url_is_what_lies_here_and_holds_no_secret(sandbox, machine, tmp_path):
     here, url = machine("a"), f"file://{tmp_path}/bucket"
     wanted = Wanted(Path(sandbox.ready["tenants_file"]), RunMode.APPLY, ("fresh",), out=url, run_id="monday")
-    folder, outcomes, _ = carry_out(wanted, Options(), unseen)
+    folder, outcomes, _ = carry_out(wanted, Options(OLDER_AZURE_AD), unseen)
     assert [one.status for one in outcomes] == ["done"]
     there = {name: octets for name, octets in at_url(url).items() if not name.startswith("leases/")}
     files = {path.relative_to(here).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -188,10 +192,10 @@ def test_another_machine_goes_on_where_the_url_says_and_knows_its_tokens(sandbox
     url = "memory://bucket-of-two"
     wanted = Wanted(Path(sandbox.ready["tenants_file"]), RunMode.APPLY, ("fresh", "token-limit"), out=url, run_id="monday")
     machine("a")
-    carry_out(wanted, Options(), unseen)
+    carry_out(wanted, Options(OLDER_AZURE_AD), unseen)
     machine("b")
     sandbox.simulation.history.clear()
-    _, outcomes, code = carry_out(wanted, Options(), unseen)
+    _, outcomes, code = carry_out(wanted, Options(OLDER_AZURE_AD), unseen)
     assert ([one.status for one in outcomes], code) == (["done", "blocked"], 3)
     assert not [entry for entry in sandbox.simulation.history if "fresh" in json.dumps(entry)]
     rows = json.loads(at_url(url)["monday/summary.json"])
@@ -213,7 +217,7 @@ def test_a_url_that_cannot_be_used_stops_the_run_before_anything_is_sent(url, sa
     machine("a")
     before = len(sandbox.simulation.history)
     with pytest.raises(SettingsError, match="cannot be used"):
-        carry_out(Wanted(Path(sandbox.ready["tenants_file"]), out=url), Options(), unseen)
+        carry_out(Wanted(Path(sandbox.ready["tenants_file"]), out=url), Options(OLDER_AZURE_AD), unseen)
     assert len(sandbox.simulation.history) == before
 
 
@@ -221,7 +225,7 @@ def test_a_url_that_breaks_at_the_end_is_told_and_all_is_kept_here(sandbox, mach
     here = machine("a")
     monkeypatch.setattr(Mirror, "put", lambda self, folder: (_ for _ in ()).throw(PermissionError("no")))
     wanted = Wanted(Path(sandbox.ready["tenants_file"]), RunMode.PLAN, ("fresh",), out="memory://broken", run_id="monday")
-    _, [outcome], code = carry_out(wanted, Options(), unseen)
+    _, [outcome], code = carry_out(wanted, Options(OLDER_AZURE_AD), unseen)
     assert (outcome.status, code) == ("failed", 1)
     assert "pending, but the shared place cannot be used" in outcome.about
     assert (here / "monday" / "fresh" / "report.html").exists()

@@ -17,6 +17,7 @@ from runbook_lib.batch.kernels import forkserver, tested
 from runbook_lib.batch.one_tenant import Workshop, run_tenant
 from runbook_lib.batch.slots import Course, StoppedEarly
 from runbook_lib.core.errors import SettingsError
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.settings.model import RunMode
 from runbook_lib.settings.process import GRANT_VARIABLE, SHARED_VARIABLE
 
@@ -42,7 +43,7 @@ def test_each_outcome_is_that_of_the_fast_way_and_the_engine_is_papermills_own(n
     found = {}
     for kernel in ("stock", "auto"):
         sandbox.reset(7)
-        with Workshop.opened(kernel) as workshop:
+        with Workshop.opened(OLDER_AZURE_AD, kernel) as workshop:
             outcome = run_tenant(
                 tenant(name), RunMode.APPLY, out := tmp_path / kernel / "run" / name, workshop
             )  # unseen by the other
@@ -54,7 +55,7 @@ def test_each_outcome_is_that_of_the_fast_way_and_the_engine_is_papermills_own(n
 
 
 def test_no_secret_is_on_disk_and_every_file_is_its_owners(sandbox, tenant, tmp_path):
-    with Workshop.opened("stock") as workshop:
+    with Workshop.opened(OLDER_AZURE_AD, "stock") as workshop:
         run_tenant(tenant("fresh"), RunMode.APPLY, tmp_path / "fresh", workshop)
     files = [path for path in (tmp_path / "fresh").rglob("*") if path.is_file()]
     everything = "\n".join(path.read_text() for path in files)
@@ -70,7 +71,7 @@ def test_a_stop_between_two_steps_is_heard(tenant, tmp_path):
         def comes_to(self, step):
             steps.append(step)
 
-    with Workshop.opened("stock", must_stop=lambda: "1.2" in steps) as workshop:
+    with Workshop.opened(OLDER_AZURE_AD, "stock", must_stop=lambda: "1.2" in steps) as workshop:
         outcome = run_tenant(tenant("fresh"), RunMode.PLAN, tmp_path / "fresh", workshop, Told())
     assert (outcome.status, steps) == ("interrupted", ["0.1", "0.2", "1.1", "1.2"])
 
@@ -82,7 +83,7 @@ def test_a_tenant_that_may_not_begin_leaves_the_page_of_an_earlier_run(tenant, t
 
     (tmp_path / "fresh").mkdir()
     (tmp_path / "fresh" / "inbound_scim.ipynb").write_text("the earlier page")
-    with Workshop.opened("stock") as workshop:
+    with Workshop.opened(OLDER_AZURE_AD, "stock") as workshop:
         outcome = run_tenant(tenant("fresh"), RunMode.PLAN, tmp_path / "fresh", workshop, Refuses())
     assert (outcome.status, outcome.about) == ("not-started", "not started: too many have failed")
     assert (tmp_path / "fresh" / "inbound_scim.ipynb").read_text() == "the earlier page"
@@ -136,7 +137,7 @@ def test_a_stop_is_one_class_for_both_ways():
 def test_a_kernel_of_a_started_process_gets_no_token_in_its_environment(tenant):
     settings = tenant("fresh")
     secret = Path(settings.auth0_client_secret.removeprefix("file:")).read_text().strip()
-    with Workshop.opened("stock", tenants=(settings,)) as workshop:
+    with Workshop.opened(OLDER_AZURE_AD, "stock", tenants=(settings,)) as workshop:
         given = workshop.environment_for(settings, RunMode.APPLY)
     assert GRANT_VARIABLE not in given
     assert SHARED_VARIABLE not in given

@@ -27,7 +27,7 @@ def summary(tenant, carry_out, tmp_path):
         TenantOutcome(HOSTILE, blocked.status, blocked.about, blocked.out),
         TenantOutcome("third", "not-started", "not started: 1 tenants failed", tmp_path / "third"),
     ]
-    write_summary(tmp_path, outcomes)
+    write_summary(tmp_path, outcomes, OLDER_AZURE_AD)
     return tmp_path
 
 
@@ -101,7 +101,7 @@ def row(name, status, *, about="", **steps):
 
 def test_what_many_tenants_need_is_said_once_and_the_most_urgent_comes_first():
     rows = [row("a", "not-started"), row("b", "failed", **{"3_2": "FAILED"}), row("c", "failed", **{"3_2": "FAILED"})]
-    page = summary_html(rows)
+    page = summary_html(rows, OLDER_AZURE_AD)
     todo = page[page.index("<h2>What to do") : page.index("<h2>All tenants")]
     assert re.findall(r'data-of="(\d)"', todo) == ["1", "2", "0"]
     assert (todo.count("<tr id="), todo.count("FAILED"), todo.count(">Failed<"), "request" in todo) == (2, 1, 1, False)
@@ -110,7 +110,8 @@ def test_what_many_tenants_need_is_said_once_and_the_most_urgent_comes_first():
 
 def test_a_hand_over_has_a_colour_and_a_word_of_its_own_and_says_what_comes_next():
     page = summary_html(
-        [row("a", "handover", about="see handover.html", **{"1_1": "PASSED", "2_2": "HANDOVER", "3_2": "HANDOVER"})]
+        [row("a", "handover", about="see handover.html", **{"1_1": "PASSED", "2_2": "HANDOVER", "3_2": "HANDOVER"})],
+        OLDER_AZURE_AD,
     )
     assert page.count('<td class="s HANDOVER hand"') == 2
     assert '<span class="word hand">Handed over</span>' in page
@@ -123,7 +124,7 @@ def test_an_interrupted_tenant_shows_where(tmp_path, tenant, carry_out):
     lines = (out / "journal.jsonl").read_text().splitlines(keepends=True)
     cut = next(n for n, line in enumerate(lines) if '"result"' in line and '"step": "1.2"' in line)
     (out / "journal.jsonl").write_text("".join(lines[:cut]))
-    [seen] = tenant_rows([TenantOutcome("fresh", "interrupted", "interrupted at 1.1, run again", out)])
+    [seen] = tenant_rows([TenantOutcome("fresh", "interrupted", "interrupted at 1.1, run again", out)], OLDER_AZURE_AD)
     assert seen.steps["1.2"]["status"] == "INTERRUPTED"
     assert [(need["step"], need["reason"]) for need in seen.needs] == [("1.2", "interrupted before 1.2")]
 

@@ -64,7 +64,9 @@ def papermill_one(values: dict[str, Any], out: Path) -> None:
     parameters = {**{name: values[name] for name in COLUMNS}, "mode": "plan", "out": str(folder)}
     for start in range(1, STARTS + 1):
         try:
-            papermill.execute_notebook(str(notebook()), str(folder / notebook().name), parameters, progress_bar=False)
+            papermill.execute_notebook(
+                str(notebook("inbound_scim")), str(folder / notebook("inbound_scim").name), parameters, progress_bar=False
+            )
         except (DeadKernelError, RuntimeError):  # a port it was to bind is taken: one kernel in some hundred, measured
             if start == STARTS:
                 raise

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runbook_lib.run.sign_ins import open_view
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode
 from runbook_lib.settings.tenants_file import read_tenants
 from tests.benchmarks.measuring import Bench
+from tests.builders import tenant_session
 
 DELAYS_MS = (100, 250)
 
@@ -25,7 +25,7 @@ def interactive(say: Callable[[str], None]) -> None:
             view = open_view(settings)
             view.auth0_sign_in.grant()
             view.entra_sign_in.grant()
-            session = Session(settings, mode=RunMode.PLAN, out=Path(scratch) / "run" / "complete", view=view, is_page=True)
+            session = tenant_session(settings, mode=RunMode.PLAN, out=Path(scratch) / "run" / "complete", view=view, is_page=True)
             started, first_s = time.monotonic(), 0.0
             for step in session.steps:
                 session.do(step.number)

@@ -122,7 +122,7 @@ def verify(name: str, out: Path, count: int) -> None:
         assert [row["step"] for row in rows] == [step.number for step in OLDER_AZURE_AD.steps], path
         assert sum(row["status"] == "PLANNED" for row in rows) == 14, path
         if name != "floor":
-            page = json.loads((path.parent / notebook().name).read_text())
+            page = json.loads((path.parent / notebook("inbound_scim").name).read_text())
             shown = [cell for cell in page["cells"] if "session.do" in "".join(cell["source"]) and cell["outputs"]]
             assert len(shown) == len(OLDER_AZURE_AD.steps), path
             assert f'name = "{path.parent.name}"' in json.dumps(page).replace('\\"', '"'), path

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import expect
 
 from runbook_lib.page.handover import with_hand_over
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode, TenantSettings
 from runbook_lib.settings.tenants_file import read_tenants
 from tests.browser.conftest import PICTURES, settings_of
@@ -17,6 +16,7 @@ from tests.browser.lab import BROKEN_WORDS, STICKS_OUT
 from tests.browser.test_access import complaints
 from tests.browser.test_connect import practise, sign_in_to_auth0
 from tests.browser.test_procedure import writes
+from tests.builders import tenant_session
 
 TOKEN = re.compile(r"tok_[A-Za-z0-9]{16}\.[0-9a-f]{64}")
 
@@ -47,7 +47,7 @@ def the_administrator_does_their_part(guide, row, token, connection_id, place, t
             "auth0_connection": connection_id,
         }
     )
-    session = Session(settings, mode=RunMode.APPLY, out=tmp_path / "run" / "fresh")
+    session = tenant_session(settings, mode=RunMode.APPLY, out=tmp_path / "run" / "fresh")
     for step in session.steps:
         session.do(step.number)
     assert session.finish()[0] == "done"
@@ -109,7 +109,7 @@ def test_hand_over_from_sheet_and_token_to_verification(guide, control, tmp_path
 def given_by_its_owner(guide, control):
     """Make the settings of sections 1 and 2 as the owner of the Auth0 side would, and return endpoint, client id and token."""
     settings = with_hand_over(read_tenants(Path(guide.lab.ready["tenants_file"])))[-1]
-    session = Session(settings, mode=RunMode.APPLY, out=guide.lab.folder.parent / "owner" / "fresh")
+    session = tenant_session(settings, mode=RunMode.APPLY, out=guide.lab.folder.parent / "owner" / "fresh")
     for step in session.steps:
         session.do(step.number)
     _, token = session.make_token()

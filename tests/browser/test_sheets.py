@@ -43,6 +43,7 @@ def write_undo(path, mode="plan"):
     write_report(
         path, tenant="contoso", mode=mode, version="0", rows=UNDONE, time="2026-01-05T09:00:00+00:00",
         outcome=("pending", "1 step would change something"), place="Sandbox: nothing real was touched.",
+        procedure=OLDER_AZURE_AD,
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def a_tenant(number):
 def summary(browser, request, tmp_path):
     """The page of 300 tenants, opened from disk, and every address it asked for."""
     width, scheme = getattr(request, "param", (1280, "light"))
-    (tmp_path / "summary.html").write_text(summary_html([a_tenant(number) for number in range(TENANTS)]))
+    (tmp_path / "summary.html").write_text(summary_html([a_tenant(number) for number in range(TENANTS)], OLDER_AZURE_AD))
     context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
     page, page_errors, asked = context.new_page(), [], []
     page.on("pageerror", lambda error: page_errors.append(str(error)))

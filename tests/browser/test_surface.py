@@ -10,6 +10,7 @@ from runbook_lib.page import panel as surface
 from runbook_lib.page.controller import GuidedSession
 from runbook_lib.page.sign_ins import Candidate, SignedIn
 from runbook_lib.page.trouble import Trouble
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.services.auth0.models import Connection
 from runbook_lib.services.entra.models import EntraUser
 from runbook_lib.tenant.connection_age import ConnectionAge
@@ -42,7 +43,9 @@ def page(browser):
 @pytest.fixture
 def form(tmp_path):
     """The connect form of a page, and what it draws."""
-    guided = GuidedSession(tmp_path, demos=tuple, trouble=SettingsError("is odd", "Mend it", column="cloud"))
+    guided = GuidedSession(
+        tmp_path, procedure=OLDER_AZURE_AD, demos=tuple, trouble=SettingsError("is odd", "Mend it", column="cloud")
+    )
     guided.connecting.trouble = None
     guided.connect()
     yield guided

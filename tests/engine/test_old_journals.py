@@ -33,7 +33,7 @@ def told(folder):
 
 def test_it_is_of_version_2_and_tells_how_the_run_ended(old):
     assert {event["v"] for event in told(old)} == {2}
-    assert tenant_status(old / "journal.jsonl")[0] == "done"
+    assert tenant_status(old / "journal.jsonl", OLDER_AZURE_AD)[0] == "done"
     assert len(rows_of(old / "journal.jsonl")) == 26
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode
+from tests.builders import tenant_session
 
 
 def planned(settings, out):
-    session = Session(settings, mode=RunMode.PLAN, out=out, is_page=True)
+    session = tenant_session(settings, mode=RunMode.PLAN, out=out, is_page=True)
     for step in session.steps:
         session.do(step.number)
     return session

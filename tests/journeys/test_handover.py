@@ -15,8 +15,8 @@ from runbook_lib.batch.undo import undo_run
 from runbook_lib.engine.status import exit_code
 from runbook_lib.procedures.handed_over import steps_for
 from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode
+from tests.builders import tenant_session
 from tests.journeys.test_journeys import connection_of, scim_side
 
 NOBODY_AT_ENTRA = {"entra_client_id": "", "entra_client_secret": ""}
@@ -53,7 +53,9 @@ def administrator(sandbox, tenant, tmp_path):
 @pytest.fixture
 def page(tmp_path):
     """Open the session of a page, in a run folder of its own."""
-    return lambda settings, run="page": Session(settings, mode=RunMode.PLAN, out=tmp_path / run / settings.name, is_page=True)
+    return lambda settings, run="page": tenant_session(
+        settings, mode=RunMode.PLAN, out=tmp_path / run / settings.name, is_page=True
+    )
 
 
 def made_token(page, settings, run="page"):
@@ -306,7 +308,7 @@ def test_undo_takes_back_the_auth0_side_that_a_hand_over_made(sandbox, handed, p
         assert session.press(step).status == "CHANGED"
     session.make_token()
     session.finish()
-    [result] = undo_run(session.out.parent, RunMode.APPLY, (), lambda _line: None)
+    [result] = undo_run(session.out.parent, OLDER_AZURE_AD, RunMode.APPLY, (), lambda _line: None)
     assert result["status"] == "done", result
     assert connection_of(sandbox, "fresh") == before
     assert sandbox.world.auth0.provisioning.get(before["id"]) is None
@@ -389,7 +391,7 @@ def test_undo_of_the_mirror_takes_back_entra_without_asking_auth0(
     run = carry_out(administrator(made_token(page, handed()), accept=("other-side-confirmed",)))
     start = len(sandbox.simulation.history)
     (tmp_path / "sent by a safe channel").unlink()  # to take back needs no token
-    [result] = undo_run(run.out.parent, RunMode.APPLY, (), lambda _line: None)
+    [result] = undo_run(run.out.parent, OLDER_AZURE_AD, RunMode.APPLY, (), lambda _line: None)
     assert result["status"] == "done", result
     assert not [p for p in entra("fresh").service_principals.values() if p["displayName"] == "Acme SCIM (fresh)"]
     assert "auth0" not in {entry["service"] for entry in sandbox.simulation.history[start:]}

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode
+from tests.builders import tenant_session
 
 TARGET_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
@@ -281,7 +281,7 @@ def test_a_quarantined_job_is_never_started(tenant, carry_out, entra):
 
 
 def test_pressing_apply_again_after_mending_the_cause_carries_on(sandbox, tenant, tmp_path):
-    session = Session(tenant("token-limit"), mode=RunMode.PLAN, out=tmp_path / "run" / "token-limit")
+    session = tenant_session(tenant("token-limit"), mode=RunMode.PLAN, out=tmp_path / "run" / "token-limit")
     provisioning = sandbox.world.auth0.provisioning[connection_of(sandbox, "token-limit")["id"]]
     assert session.engine.press("3.2").status == "SKIPPED"
     gone = provisioning.tokens.pop()

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from runbook_lib.run.machine import Machine
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode
+from tests.builders import tenant_session
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def run_by_its_clock(sandbox, tmp_path):
         machine = Machine(
             sleep=lambda seconds: sandbox.world.clock.advance(seconds), now=lambda: sandbox.world.clock.now, name="here"
         )
-        session = Session(settings, mode=RunMode.APPLY, out=tmp_path / name / settings.name, machine=machine)
+        session = tenant_session(settings, mode=RunMode.APPLY, out=tmp_path / name / settings.name, machine=machine)
         for step in session.steps:
             session.do(step.number)
         status, _ = session.finish()
@@ -116,7 +116,7 @@ def ended_after_saving(sandbox, settings, out):
         sandbox.world.clock.advance(seconds)
 
     machine = Machine(sleep=sleep, now=lambda: sandbox.world.clock.now, name="here")
-    session = Session(settings, mode=RunMode.APPLY, out=out, machine=machine)
+    session = tenant_session(settings, mode=RunMode.APPLY, out=out, machine=machine)
     with pytest.raises(ProcessEnds):
         all(session.do(step.number) for step in session.steps)
     session.lock.free()

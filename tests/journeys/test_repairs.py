@@ -6,8 +6,8 @@ import pytest
 
 from runbook_lib.core.errors import TenantBusy
 from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode
+from tests.builders import tenant_session
 from tests.journeys.test_journeys import connection_of, scim_side
 
 
@@ -50,7 +50,7 @@ def test_a_claim_whose_answer_was_lost_is_this_runs_own_and_no_other_runs(kind, 
 
 
 def test_a_run_that_stopped_before_saving_leaves_no_second_token(sandbox, tenant, carry_out, tmp_path):
-    session = Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "run-x" / "fresh")
+    session = tenant_session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "run-x" / "fresh")
     for step in OLDER_AZURE_AD.steps[:9]:
         session.do(step.number)
     [lost] = tokens_of(sandbox, "fresh")
@@ -61,22 +61,22 @@ def test_a_run_that_stopped_before_saving_leaves_no_second_token(sandbox, tenant
 
 
 def test_a_second_session_of_a_tenant_is_refused_until_the_first_ends(tenant, tmp_path):
-    first = Session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "a" / "fresh")
+    first = tenant_session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "a" / "fresh")
     with pytest.raises(TenantBusy, match="another run holds it"):
-        Session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "b" / "fresh")
+        tenant_session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "b" / "fresh")
     first.finish()
-    Session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "b" / "fresh").finish()
+    tenant_session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "b" / "fresh").finish()
 
 
 def test_a_connection_named_by_its_id_and_by_its_name_is_one(sandbox, tenant, tmp_path):
     by_id = tenant("fresh", auth0_connection=connection_of(sandbox, "fresh")["id"])
-    first = Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "a" / "fresh")
+    first = tenant_session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "a" / "fresh")
     first.do("0.1")
     with pytest.raises(TenantBusy, match="another run holds it"):
-        Session(by_id, mode=RunMode.APPLY, out=tmp_path / "b" / "fresh")
+        tenant_session(by_id, mode=RunMode.APPLY, out=tmp_path / "b" / "fresh")
     first.finish()
-    first = Session(by_id, mode=RunMode.APPLY, out=tmp_path / "b" / "fresh")
-    second = Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "c" / "fresh")
+    first = tenant_session(by_id, mode=RunMode.APPLY, out=tmp_path / "b" / "fresh")
+    second = tenant_session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "c" / "fresh")
     with pytest.raises(TenantBusy, match="another run holds it"):
         second.do("0.1")
     assert [entry for entry in sandbox.simulation.history if entry["method"] in ("PATCH", "PUT")] == []
@@ -86,8 +86,8 @@ def test_a_connection_named_by_its_id_and_by_its_name_is_one(sandbox, tenant, tm
 
 
 def test_a_page_holds_the_tenant_only_while_it_acts(tenant, tmp_path):
-    page = Session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "a" / "fresh", is_page=True)
-    run = Session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "b" / "fresh")
+    page = tenant_session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "a" / "fresh", is_page=True)
+    run = tenant_session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "b" / "fresh")
     with pytest.raises(TenantBusy):
         page.do("0.1")
     run.finish()

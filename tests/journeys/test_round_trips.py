@@ -12,8 +12,8 @@ from runbook_lib.http.session import Session as HttpSession
 from runbook_lib.http.session import open_session
 from runbook_lib.http.waves import WAVE
 from runbook_lib.run.machine import Machine
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode
+from tests.builders import tenant_session
 
 
 class Noting(HttpSession):
@@ -43,7 +43,7 @@ def sent_by(tmp_path):
     def plan(settings):
         Noting.sent = []
         machine = Machine(open_http=lambda bundle, session=None: open_session(bundle, session or Noting()))
-        session = Session(settings, mode=RunMode.PLAN, out=tmp_path / "run" / settings.name, machine=machine)
+        session = tenant_session(settings, mode=RunMode.PLAN, out=tmp_path / "run" / settings.name, machine=machine)
         for step in session.steps:
             session.do(step.number)
         assert session.finish()[0] in ("unchanged", "pending")
@@ -89,7 +89,7 @@ def apply_at_once(sandbox, tmp_path):
     def apply(settings):
         start, moments = len(sandbox.simulation.history), itertools.count()
         machine = Machine(clock=lambda: next(moments) / 100_000)
-        session = Session(settings, mode=RunMode.APPLY, out=tmp_path / "run" / settings.name, machine=machine)
+        session = tenant_session(settings, mode=RunMode.APPLY, out=tmp_path / "run" / settings.name, machine=machine)
         for step in session.steps:
             session.do(step.number)
         assert session.finish()[0] == "done"
@@ -128,7 +128,7 @@ def test_what_is_written_whole_is_told_by_the_answer_to_the_request_right_before
 def test_what_is_written_whole_is_read_again_when_time_has_passed_since_its_last_reading(tenant, sandbox, tmp_path):
     late_s, moments = [0.0], itertools.count()
     machine = Machine(clock=lambda: next(moments) / 100_000 + late_s[0])
-    session = Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "run" / "fresh", machine=machine)
+    session = tenant_session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "run" / "fresh", machine=machine)
     for step in session.steps[: [step.number for step in session.steps].index("1.3")]:
         session.do(step.number)
     start, late_s[0] = len(sandbox.simulation.history), 0.6
@@ -175,7 +175,7 @@ def test_what_a_write_replaces_is_read_after_the_wait_for_its_turn(tenant, sandb
     late_s = [0.0]
     moments = itertools.count()
     machine = Machine(clock=lambda: late_s[0] + next(moments) / 100_000)
-    session = Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "run" / "fresh", machine=machine)
+    session = tenant_session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "run" / "fresh", machine=machine)
     limit = SlowTurns(lambda: late_s.__setitem__(0, late_s[0] + 60))
     session.view.auth0.service._limit = limit
     for step in session.steps[: [step.number for step in session.steps].index("1.3")]:

@@ -8,8 +8,9 @@ import json
 import pytest
 
 from runbook_lib.__main__ import main
-from runbook_lib.run.tenant_run import Session
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.settings.model import RunMode
+from tests.builders import tenant_session
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def take_back(sandbox):
 
     def undo(settings, out, mode="apply"):
         start = len(sandbox.simulation.history)
-        session = Session(settings, mode=RunMode(mode), out=out, is_undo=True)
+        session = tenant_session(settings, mode=RunMode(mode), out=out, is_undo=True)
         for step in session.steps:
             session.do(step.number)
         status, _ = session.finish()
@@ -162,7 +163,7 @@ def test_settings_that_cannot_be_used_hide_nothing_of_the_other_tenants(text, te
     odd.mkdir()
     (odd / "journal.jsonl").write_text((run.out / "journal.jsonl").read_text())
     (odd / "settings.json").write_text(text)
-    fresh, failed = undo_run(run.out.parent, RunMode.APPLY, (), lambda _line: None)
+    fresh, failed = undo_run(run.out.parent, OLDER_AZURE_AD, RunMode.APPLY, (), lambda _line: None)
     assert (fresh["name"], fresh["status"], failed["name"], failed["status"]) == ("fresh", "done", "odd", "failed")
 
 
@@ -171,7 +172,7 @@ def test_a_report_after_an_undo_says_that_the_run_was_taken_back_and_claims_noth
 
     run = carry_out(tenant("fresh"))
     take_back(tenant("fresh"), run.out)
-    status, about = tenant_status(run.out / "journal.jsonl")
+    status, about = tenant_status(run.out / "journal.jsonl", OLDER_AZURE_AD)
     assert (status, about.startswith("taken back 20"), "Auth0: " in about) == ("undone", True, True)
     assert "Taken back</strong>: taken back" in (run.out / "report.html").read_text()
     rows = json.loads((run.out / "results.json").read_text())

@@ -96,4 +96,4 @@ def test_a_run_that_ended_without_an_end_is_interrupted(tmp_path):
     journal.write("intent", step="3.6")
     with (tmp_path / "journal.jsonl").open("a") as handle:
         handle.write('{"torn')
-    assert tenant_status(tmp_path / "journal.jsonl") == ("interrupted", "interrupted at 3.6, run again")
+    assert tenant_status(tmp_path / "journal.jsonl", OLDER_AZURE_AD) == ("interrupted", "interrupted at 3.6, run again")

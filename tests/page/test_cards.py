@@ -23,7 +23,7 @@ from tests.patience import PATIENCE_S
 @pytest.fixture
 def page(tenant, tmp_path):
     """A page with the demo tenant `fresh` open and planned; press(event, value, **fields) does as the person does."""
-    guided = GuidedSession(tmp_path, demos=lambda: (tenant("fresh"), tenant("oid-with-users")))
+    guided = GuidedSession(tmp_path, procedure=OLDER_AZURE_AD, demos=lambda: (tenant("fresh"), tenant("oid-with-users")))
     guided.connect()
     guided.summary()
     wait(guided)

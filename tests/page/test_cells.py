@@ -10,9 +10,9 @@ import pytest
 from runbook_lib import notebook
 from runbook_lib.core.errors import NoSuchStep, SettingsError, TenantBusy, TenantNotDone
 from runbook_lib.notebook import NotebookSession, open_session
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import COLUMNS, RunMode
 from runbook_lib.settings.tenants_file import read_tenants
+from tests.builders import tenant_session
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_refused_opening_leaves_the_open_page_as_it_is(parameters, tmp_path):
 
 
 def test_another_run_of_the_tenant_still_keeps_the_page_out(parameters, tenant, tmp_path):
-    other = Session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "other")
+    other = tenant_session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "other")
     try:
         with pytest.raises(TenantBusy, match="another run holds it"):
             open_session(**parameters, out=tmp_path / "page")

@@ -14,6 +14,7 @@ from runbook_lib.batch.summary import TenantRow
 from runbook_lib.engine.status import Outcome
 from runbook_lib.fleet import Fleet, FleetDesk
 from runbook_lib.page.fleet_board import Board, Choices, Line, links
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.settings.model import RunMode
 
 STEPS = ("0.1", "0.2")
@@ -87,7 +88,7 @@ def desk(sandbox, tmp_path):
     rows = Path(sandbox.ready["tenants_file"]).read_text().splitlines()
     path = tmp_path / "one.csv"
     path.write_text("\n".join(rows[:2]))
-    return FleetDesk(Fleet(path, RunMode.PLAN, tmp_path / "out", Options(jobs=1)))
+    return FleetDesk(Fleet(path, RunMode.PLAN, tmp_path / "out", Options(OLDER_AZURE_AD, jobs=1)))
 
 
 def said(desk):
@@ -118,13 +119,13 @@ def carried(monkeypatch, tmp_path):
 
     def carry_out(wanted, options, watching, stop=None):
         given.append((wanted.mode, options.jobs, options.canary, stop))
-        with watching(1) as watcher:
+        with watching(1, options.procedure) as watcher:
             watcher.ends(TenantOutcome("acme", "pending", "", tmp_path))
         return tmp_path, (TenantOutcome("acme", "pending", "", tmp_path / "acme"),), 4
 
     monkeypatch.setattr(fleet, "carry_out", carry_out)
     monkeypatch.setattr(
-        fleet, "tenant_rows", lambda outcomes: [TenantRow(one.name, one.status, "", one.name) for one in outcomes]
+        fleet, "tenant_rows", lambda outcomes, _procedure: [TenantRow(one.name, one.status, "", one.name) for one in outcomes]
     )
     return given
 
@@ -142,7 +143,7 @@ def real(tmp_path, monkeypatch):
         "token_lifetime_days": "365", "turn_on": "no",
     }  # fmt: skip
     (tmp_path / "real.csv").write_text("\n".join([",".join(columns), ",".join(columns.values())]))
-    return FleetDesk(Fleet(tmp_path / "real.csv", RunMode.APPLY, tmp_path / "out", Options(jobs=3, canary=1)))
+    return FleetDesk(Fleet(tmp_path / "real.csv", RunMode.APPLY, tmp_path / "out", Options(OLDER_AZURE_AD, jobs=3, canary=1)))
 
 
 def test_real_tenants_are_written_to_only_after_a_plan_and_their_number_typed(real, carried):
@@ -177,7 +178,7 @@ def test_stop_lets_the_steps_in_hand_end(real, carried):
 
 def test_a_cell_that_is_run_while_a_person_is_there_writes_nothing(real, carried, monkeypatch, tmp_path):
     monkeypatch.setattr(fleet, "person_is_present", lambda: True)
-    live = Fleet(tmp_path / "real.csv", RunMode.APPLY, tmp_path / "out", Options())
+    live = Fleet(tmp_path / "real.csv", RunMode.APPLY, tmp_path / "out", Options(OLDER_AZURE_AD))
     assert (repr(live.run()), repr(live.plan()), carried) == (
         "The controls above plan and run. Run this cell to see their last round.",
         "The controls above plan and run. Run this cell to see their last round.",
@@ -189,5 +190,5 @@ def test_a_cell_that_is_run_while_a_person_is_there_writes_nothing(real, carried
 
 
 def test_headless_the_controls_are_a_sentence(real, tmp_path):
-    one = Fleet(tmp_path / "real.csv", RunMode.PLAN, tmp_path / "out", Options())
+    one = Fleet(tmp_path / "real.csv", RunMode.PLAN, tmp_path / "out", Options(OLDER_AZURE_AD))
     assert repr(one.controls()).startswith("The controls are for a person at this page")

@@ -76,7 +76,9 @@ def test_what_was_typed_on_a_page_cannot_be_read_by_another_run():
 
 
 def test_of_two_threads_that_draw_none_shows_what_is_no_longer_true(tmp_path, monkeypatch):
-    page = GuidedSession(tmp_path, demos=tuple, trouble=SettingsError("is odd", "Mend it", column="cloud"))
+    page = GuidedSession(
+        tmp_path, procedure=OLDER_AZURE_AD, demos=tuple, trouble=SettingsError("is odd", "Mend it", column="cloud")
+    )
     start = page.connect()
     page.connecting.form.values["auth0_domain"] = "old.eu.auth0.com"
     is_rendered, other_has_drawn = threading.Event(), threading.Event()
@@ -102,7 +104,9 @@ def test_of_two_threads_that_draw_none_shows_what_is_no_longer_true(tmp_path, mo
 
 
 def test_a_cell_for_a_step_that_does_not_exist_leaves_the_page_as_it_was(tmp_path):
-    page = GuidedSession(tmp_path, demos=tuple, trouble=SettingsError("is odd", "Correct it", column="cloud"))
+    page = GuidedSession(
+        tmp_path, procedure=OLDER_AZURE_AD, demos=tuple, trouble=SettingsError("is odd", "Correct it", column="cloud")
+    )
     for cell, number in ((page.do, "9.9"), (page.section, "9")):
         with pytest.raises(NoSuchStep, match=f"^Looking for step {number}: the procedure has no such step. Known are 0"):
             cell(number)

@@ -17,6 +17,7 @@ from nbconvert import HTMLExporter
 
 from runbook_lib.batch.summary import TenantRow, summary_csv
 from runbook_lib.core.display import as_cell, as_html, visible
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from tests.notebooks.test_notebook import command_line
 
 HOSTILE = [
@@ -148,7 +149,7 @@ def test_a_cell_that_would_be_a_formula_is_a_text(cell):
 
 @pytest.mark.parametrize("cell", ["\t=1", "\r=1", "\n=1", "plain", "a;=1"])
 def test_a_cell_holds_no_control_character_and_stands_in_quotes(cell):
-    line = summary_csv([TenantRow(cell, "", "", "")]).splitlines()[1]
+    line = summary_csv([TenantRow(cell, "", "", "")], OLDER_AZURE_AD).splitlines()[1]
     assert line.startswith(f'"{visible(cell)}","","","",')
 
 

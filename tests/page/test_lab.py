@@ -21,7 +21,7 @@ import websocket
 
 from runbook_lib.commands.lab import _refuse_slips
 from runbook_lib.core.places import notebook
-from runbook_lib.page.lab import BUTTONS, copy_for_lab, lab_command
+from runbook_lib.page.lab import copy_for_lab, lab_command, start_of
 from tests.browser.lab import ready_file_of
 from tests.patience import PATIENCE_S, command_of
 
@@ -201,7 +201,7 @@ def test_the_page_is_one_that_has_not_run_and_no_cell_can_be_lost(source, editab
     copy_for_lab(notebook(source), tmp_path / "page.ipynb")
     first, *cells = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells
     before = nbformat.read(notebook(source), as_version=4).cells
-    assert f"press *{BUTTONS[source]}* above" in first.source.replace("Press", "press")
+    assert f"press *{start_of(notebook(source))}* above" in first.source.replace("Press", "press")
     assert [cell.source for cell in cells] == [cell.source for cell in before]
     assert [cell.id for cell in (first, *cells) if cell.metadata.get("deletable", True)] == []
     assert [cell.id for cell in (first, *cells) if cell.metadata.get("editable", True)] == editable

@@ -11,6 +11,7 @@ from runbook_lib.core.errors import RunbookError
 from runbook_lib.run.tenant_run import Session
 from runbook_lib.sandbox.entra_engine import engine
 from runbook_lib.settings.model import RunMode, TenantSettings
+from tests.builders import tenant_session
 from tests.reliability.laboratory import ALL_KINDS, Killed, Laboratory, user_mapping
 from tests.reliability.people import Colleagues
 
@@ -175,7 +176,7 @@ class History:
     def _session(self, made: Made, mode: str, *, is_undo: bool) -> str:
         session: Session | None = None
         try:
-            session = Session(made.settings, mode=RunMode(mode), out=made.out, machine=self.lab.machine(), is_undo=is_undo)
+            session = tenant_session(made.settings, mode=RunMode(mode), out=made.out, machine=self.lab.machine(), is_undo=is_undo)
             for step in session.steps:
                 session.do(step.number)
             status, _ = session.finish()

@@ -24,6 +24,7 @@ from runbook_lib.sandbox.server import Sandbox, simulate
 from runbook_lib.sandbox.simulation import KINDS, Fault, Simulation
 from runbook_lib.sandbox.world import EntraTenant, World
 from runbook_lib.settings.model import RunMode, TenantSettings
+from tests.builders import tenant_session
 
 SERVICES = {"localhost:1": "auth0", "localhost:2": "login", "localhost:3": "graph", "localhost:5": "files"}
 IN_MEMORY = {"auth0_domain": "localhost:1", "authority": "https://localhost:2", "graph": "https://localhost:3/v1.0"}
@@ -266,7 +267,7 @@ class Laboratory:
         at = len(self.simulation.history)
         session: Session | None = None
         try:
-            session = Session(self.settings, mode=RunMode(mode), out=out, machine=self.machine(machine), is_undo=is_undo)
+            session = tenant_session(self.settings, mode=RunMode(mode), out=out, machine=self.machine(machine), is_undo=is_undo)
             for step in session.steps:
                 session.do(step.number)
             status, about = session.finish()

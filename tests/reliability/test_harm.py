@@ -13,6 +13,7 @@ from runbook_lib.run.tenant_run import Session
 from runbook_lib.sandbox.entra_engine.engine import run_cycle
 from runbook_lib.settings.model import RunMode, TenantSettings
 from runbook_lib.tenant.forecast.values import HarmKind
+from tests.builders import tenant_session
 from tests.reliability.worlds import RandomTenant
 
 CAUSED_BY = {  # what happened to a person: the kinds of which one must have been accepted
@@ -33,7 +34,7 @@ def carried_out(tenant: RandomTenant, out: Path, accept: tuple[str, ...] = ()) -
     view.settings = TenantSettings.from_parameters({**view.settings.model_dump(), "accept": accept})
     now = datetime(2026, 6, 1, tzinfo=UTC)
     machine = Machine(sleep=lambda _: None, now=lambda: now, name="here", locks=tenant.folder / "locks")
-    session = Session(view.settings, mode=RunMode.APPLY, out=out, view=view, machine=machine)
+    session = tenant_session(view.settings, mode=RunMode.APPLY, out=out, view=view, machine=machine)
     for step in session.steps:
         session.do(step.number)
     return session, session.finish()[0]

@@ -13,10 +13,11 @@ import pytest
 
 from runbook_lib.core.errors import TenantBusy
 from runbook_lib.engine.journal import read_lines
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.run.machine import Machine
 from runbook_lib.run.report import tenant_status
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode
+from tests.builders import tenant_session
 from tests.patience import PATIENCE_S, until
 from tests.reliability.commands import Command, Standing, holding, of_nobody_s_business
 
@@ -62,7 +63,7 @@ def trial(sandbox, command, out, names, moment, target):
         first.end()
         lasted_s = time.monotonic() - first.started
         journals = list((out / "runs").rglob("journal.jsonl"))
-        claimed_done = [path.parent.name for path in journals if tenant_status(path)[0] in SUCCESS]
+        claimed_done = [path.parent.name for path in journals if tenant_status(path, OLDER_AZURE_AD)[0] in SUCCESS]
         wrongs = [f"untrue report of {judge.name}" for judge in judges if judge.name in claimed_done and judge.wrongs()]
         again = command(out, *names)
         wrongs += [f"exit code {again.end()}: {again.said()}"] * (again.end() != 0)
@@ -139,7 +140,9 @@ def test_a_tenant_at_work_is_refused_at_once_and_free_when_its_process_is_killed
         assert f"another run holds it ({folder / 'fresh'})" in " ".join(second.said().split())
         [locks] = (tmp_path / "x" / "tmp").glob("inbound-scim-runbook-*")
         with pytest.raises(TenantBusy):
-            Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "direct" / "fresh", machine=Machine(locks=locks))
+            tenant_session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "direct" / "fresh", machine=Machine(locks=locks))
         assert first.is_running  # so the refusal did not wait for its end
         first.kill()
-        Session(tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "direct" / "fresh", machine=Machine(locks=locks)).lock.free()
+        tenant_session(
+            tenant("fresh"), mode=RunMode.APPLY, out=tmp_path / "direct" / "fresh", machine=Machine(locks=locks)
+        ).lock.free()

@@ -17,6 +17,7 @@ from runbook_lib.http.rate_limits import Pacer, Ticket
 from runbook_lib.http.retry import Pace
 from runbook_lib.http.service import Service
 from runbook_lib.http.session import open_session
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.run.sign_ins import fetched_grant
 from runbook_lib.settings.model import RunMode
 from tests.patience import PATIENCE_S, until
@@ -105,7 +106,7 @@ def test_odd_waits_end(value, tmp_path):
 
 
 def test_a_run_signs_in_to_auth0_once_and_its_token_is_on_no_disk(sandbox, tenant, tmp_path):
-    with Workshop.opened() as workshop:
+    with Workshop.opened(OLDER_AZURE_AD) as workshop:
         for name in ("complete", "half-done", "fresh"):
             assert run_tenant(tenant(name), RunMode.PLAN, tmp_path / name, workshop).status in ("unchanged", "pending")
         left = [path.read_bytes() for path in workshop.scratch.rglob("*") if path.is_file()]

@@ -12,6 +12,7 @@ import pytest
 
 from runbook_lib.batch.doctor import ProbeOptions, as_json, probed
 from runbook_lib.core.secret import Secret
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.run import answers as answers_kept
 from runbook_lib.run.doctor import _certificates, _clock, examine
 from runbook_lib.run.machine import Machine
@@ -22,7 +23,7 @@ from runbook_lib.tenant.forecast.people import Readings
 
 
 def examined(settings):
-    return list(examine(settings, settings.find_cloud(), Machine()))
+    return list(examine(settings, settings.find_cloud(), Machine(), OLDER_AZURE_AD))
 
 
 def test_a_tenant_that_is_ready_has_every_check_good_and_every_permission_by_name(tenant):

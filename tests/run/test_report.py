@@ -8,6 +8,7 @@ import re
 import pytest
 
 from runbook_lib import __version__
+from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.run.report import rebuild_report, tenant_status
 from runbook_lib.settings.references import resolve
 
@@ -17,7 +18,7 @@ def rebuilt(out):
     report = out / "report.html"
     first = report.read_text()
     report.unlink()
-    rebuild_report(out / "journal.jsonl", tenant_status(out / "journal.jsonl"))
+    rebuild_report(out / "journal.jsonl", tenant_status(out / "journal.jsonl", OLDER_AZURE_AD), OLDER_AZURE_AD)
     return first, report.read_text()
 
 
@@ -46,7 +47,7 @@ def test_a_journal_cut_off_in_the_middle_gives_a_report_of_what_it_holds(carry_o
     lines = journal.read_text().splitlines(keepends=True)
     cut = next(n for n, line in enumerate(lines) if '"step": "2.2"' in line and '"event": "intent"' in line)
     journal.write_text("".join(lines[: cut + 1]))
-    rebuild_report(journal, tenant_status(journal))
+    rebuild_report(journal, tenant_status(journal, OLDER_AZURE_AD), OLDER_AZURE_AD)
     text = (out / "report.html").read_text()
     assert "interrupted at 2.2, run again" in text
     assert "SCIM mapping compared with the default" in text
@@ -82,7 +83,7 @@ def test_a_report_calls_a_status_by_one_word_and_its_legend_tells_the_code(carry
 
 
 def test_no_run_in_the_journal_means_no_report(tmp_path):
-    rebuild_report(tmp_path / "journal.jsonl", ("interrupted", "did not start"))
+    rebuild_report(tmp_path / "journal.jsonl", ("interrupted", "did not start"), OLDER_AZURE_AD)
     assert list(tmp_path.iterdir()) == []
 
 

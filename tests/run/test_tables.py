@@ -10,9 +10,9 @@ import sys
 from runbook_lib.engine.values import Table
 from runbook_lib.notebook import NotebookSession, View
 from runbook_lib.run import tables
-from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import RunMode
 from runbook_lib.tenant.forecast.values import Fate, FieldChange, PersonForecast
+from tests.builders import tenant_session
 
 TABLE = Table("Mapping", ("target", "source"), (("externalId", "mailNickname"), ("<b>$x$</b>", "a\u202eb")))
 
@@ -54,7 +54,7 @@ def test_frames_have_a_row_for_each_row():
 
 
 def test_a_steps_tables_are_there_to_work_on(tenant, tmp_path):
-    session = NotebookSession(Session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "run" / "fresh"))
+    session = NotebookSession(tenant_session(tenant("fresh"), mode=RunMode.PLAN, out=tmp_path / "run" / "fresh"))
     shown = {number: session.do(number) for number in ("0.1", "0.2", "1.1", "1.2", "1.3", "1.4")}
     session.summary()
     changes, *_ = session.frames("1.2")

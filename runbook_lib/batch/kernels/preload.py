@@ -39,9 +39,8 @@ from runbook_lib.core.templates import template
 guard_process()
 template("report.html.j2")
 table()
-cells = [
-    "".join(cell["source"]) for cell in json.loads(notebook().read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"
-]
+page = json.loads(notebook("inbound_scim").read_text(encoding="utf-8"))  # that of most runs; others are compiled by their kernels
+cells = ["".join(cell["source"]) for cell in page["cells"] if cell["cell_type"] == "code"]
 for node in ast.walk(ast.parse("\n".join(cells))):
     if isinstance(node, ast.ImportFrom) and node.module:
         importlib.import_module(node.module)  # what every kernel imports

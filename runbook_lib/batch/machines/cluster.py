@@ -20,11 +20,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runbook_lib.batch.kernels.forkserver import KernelKind
 from runbook_lib.batch.machines.lease import Terms
 from runbook_lib.batch.machines.sharing import Mirror, Sharing
 from runbook_lib.batch.one_tenant import TenantOutcome, Workshop, run_tenant
 from runbook_lib.batch.slots import Course
 from runbook_lib.core.errors import SettingsError
+from runbook_lib.procedures.procedure import Procedure
 from runbook_lib.settings.model import SECRET_COLUMNS, RunMode, TenantSettings
 from runbook_lib.settings.process import lock_folder, output_name
 from runbook_lib.settings.tenants_file import missing
@@ -58,7 +60,8 @@ def on_cluster(options: Options, folder: Path, workshop: Workshop, must_stop: Ca
         raise SettingsError(f"no dask scheduler answers at {address} ({type(refused).__name__})", "Check the address") from None
     store, mirror = workshop.sharing.store, workshop.sharing.mirror
     stop_file = f"stops/{secrets.token_hex(8)}"
-    task = (options.mode.value, str(folder), mirror.url if mirror else "", stop_file, options.kernel, options.terms)
+    url = mirror.url if mirror else ""
+    task = (options.procedure, options.mode.value, str(folder), url, stop_file, options.kernel, options.terms)
 
     def carry(tenant: TenantSettings, place: Path, course: Course) -> TenantOutcome:
         if why_not := course.begin():
@@ -102,7 +105,14 @@ def _waited_for(future: Any, must_stop: Callable[[], bool], stop: Callable[[], o
 
 
 def work(
-    values: dict[str, Any], mode: str, folder: str, url: str, stop_file: str, kernel: str, terms: Terms
+    values: dict[str, Any],
+    procedure: Procedure,
+    mode: str,
+    folder: str,
+    url: str,
+    stop_file: str,
+    kernel: KernelKind,
+    terms: Terms,
 ) -> tuple[str, str, float]:
     """Carry one tenant out on a worker; return status, what to know, and seconds. A worker has threads for several at once."""
     started = time.monotonic()
@@ -112,7 +122,7 @@ def work(
             reference = getattr(tenant, column)
             if reference and (wrong := missing(reference, column)):  # here it may be another machine's file, or none
                 raise wrong
-        workshop, base = _workshop(Path(folder), url, kernel, terms)
+        workshop, base = _workshop(procedure, Path(folder), url, kernel, terms)
     except SettingsError as refused:  # of this worker, not of the tenants file, which was read whole elsewhere
         return "failed", f"on a worker: {refused}", time.monotonic() - started
     store = workshop.sharing.store if workshop.sharing else None
@@ -121,7 +131,7 @@ def work(
     return outcome.status, outcome.about, time.monotonic() - started
 
 
-def _workshop(folder: Path, url: str, kernel: Any, terms: Terms) -> tuple[Workshop, Path]:
+def _workshop(procedure: Procedure, folder: Path, url: str, kernel: KernelKind, terms: Terms) -> tuple[Workshop, Path]:
     """Return what the tenants of a run share on this worker, and its folder of runs; kept until the worker ends."""
     key = (str(folder), url, kernel)
     with _worker:
@@ -130,6 +140,6 @@ def _workshop(folder: Path, url: str, kernel: Any, terms: Terms) -> tuple[Worksh
             sharing = _until_the_end.enter_context(Sharing.opened(base, Mirror(url, base) if url else None, terms))
             pace = lock_folder() / f"pace-{folder.name}"
             pace.mkdir(mode=0o700, exist_ok=True)
-            workshop = _until_the_end.enter_context(Workshop.opened(kernel, sharing=sharing))
+            workshop = _until_the_end.enter_context(Workshop.opened(procedure, kernel, sharing=sharing))
             _open[key] = (replace(workshop, pace=pace), base)
         return _open[key]
