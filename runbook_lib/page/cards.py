@@ -117,7 +117,7 @@ def step(state: PageState, number: str) -> Values:
         "people": _people(state, number),
         "connection": state.connection,
         "safe_way": safe_way(result) if result else None,
-        "screen": state.procedure.screen(number),
+        "screen": state.procedure.row(number).screen,
         "read_at": f"{state.read_at[number]:%H:%M:%S} UTC" if number in state.read_at else "",
         "changes": changes(result) if result else None,
         "remedy": on_page(result.remedy or "") if result else "",
@@ -137,7 +137,7 @@ def _next(state: PageState, number: str) -> dict[str, str] | None:
 
 def _about(state: PageState, number: str) -> str:
     """Return about how long a step takes, empty where nothing is known of it. The sandbox answers at once."""
-    screen = state.procedure.screen(number)
+    screen = state.procedure.row(number).screen
     if screen is None or not state.can_apply(number):
         return ""
     return f"about {1 if state.is_sandbox else screen.seconds} s"

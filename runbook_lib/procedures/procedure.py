@@ -15,7 +15,8 @@ from runbook_lib.tenant.console_links import Place
 class Row:
     """One documented step. `documented` is what the document says of it, empty for what it takes for granted.
 
-    `label` has at most 18 characters, for a list; `console` is where a person does it by hand.
+    `label` has at most 18 characters, for a list. A person does it by hand in `console`; `screen` is what to look at there, None
+    where there is nothing to.
     """
 
     number: str
@@ -24,6 +25,7 @@ class Row:
     label: str
     console: Place
     documented: str = ""
+    screen: Screen | None = None
 
     @property
     def step(self) -> Step:
@@ -53,7 +55,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Procedure:
-    """One document. `page` is where the vendor publishes it; `screens` are those on which its steps are done by hand.
+    """One document. `page` is where the vendor publishes it.
 
     `notebook` is the page that carries it out: a name among the notebooks, or a path, without suffix.
     """
@@ -62,7 +64,6 @@ class Procedure:
     page: str
     notebook: str
     sections: tuple[Section, ...]
-    screens: tuple[Screen, ...] = ()
 
     def __iter__(self) -> Iterator[Row]:
         """Return all rows, in the document's order."""
@@ -97,10 +98,6 @@ class Procedure:
             if row.number == number:
                 return row
         raise KeyError(number)
-
-    def screen(self, number: str) -> Screen | None:
-        """Return the screen on which a step is done by hand, None where it needs none."""
-        return next((screen for screen in self.screens if screen.step == number), None)
 
     def section(self, number: str) -> Section:
         """Return the section of a step's or a section's number. Raises `KeyError` when there is none."""

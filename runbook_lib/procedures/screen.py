@@ -46,7 +46,6 @@ class Screen:
     step takes in a real tenant (Unverified: estimated from its requests, and from how long Entra says that copies take).
     """
 
-    step: str
     console: str
     path: tuple[str, ...]
     spots: tuple[Spot, ...]

@@ -131,5 +131,5 @@ def test_an_interrupted_tenant_shows_where(tmp_path, tenant, carry_out):
 
 def test_a_sheet_on_another_machine_is_linked_only_where_there_is_one(tmp_path):
     rows = [row("a", "done", **{"1_1": "PASSED"}), row("b", "handover", **{"2_2": "HANDOVER"})]
-    linked = [[label for label, _ in summaries._files_elsewhere(one)] for one in rows]
+    linked = [[label for label, _ in summaries._files_elsewhere(one, OLDER_AZURE_AD)] for one in rows]
     assert linked == [["page", "report", "journal"], ["page", "report", "hand-over", "journal"]]

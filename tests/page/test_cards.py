@@ -19,6 +19,8 @@ from runbook_lib.procedures.screen import Look
 from runbook_lib.services.wire_words import NEW_CONNECTIONS_PAGE
 from tests.patience import PATIENCE_S
 
+SCREENS = [row.screen for row in OLDER_AZURE_AD if row.screen]
+
 
 @pytest.fixture
 def page(tenant, tmp_path):
@@ -53,7 +55,7 @@ def test_after_a_step_the_next_one_is_offered_with_about_how_long_it_takes(page)
         "title": "Sync profiles at each login and turn SCIM on",
         "about": "about 1 s",
     }
-    assert OLDER_AZURE_AD.screen("3.2").seconds > OLDER_AZURE_AD.screen("1.3").seconds
+    assert OLDER_AZURE_AD.row("3.2").screen.seconds > OLDER_AZURE_AD.row("1.3").screen.seconds
 
 
 def test_a_proof_says_when_it_was_read_with_its_zone(page):
@@ -186,8 +188,8 @@ def test_how_a_pasted_value_was_read_stays_said_until_it_is_typed_over():
 
 
 def test_each_step_that_is_done_in_a_console_has_a_sketch_with_the_same_words_as_its_marks():
-    assert [number for number in OLDER_AZURE_AD.numbers if OLDER_AZURE_AD.screen(number) is None] == ["3.13"]
-    for screen in OLDER_AZURE_AD.screens:
+    assert [row.number for row in OLDER_AZURE_AD if row.screen is None] == ["3.13"]
+    for screen in SCREENS:
         numbers = [number for number, _ in screen.numbered]
         assert numbers == list(range(numbers[0], numbers[0] + len(screen.spots)))
         for number, spot in screen.numbered:
@@ -196,9 +198,9 @@ def test_each_step_that_is_done_in_a_console_has_a_sketch_with_the_same_words_as
 
 
 def test_nothing_in_a_sketch_is_wider_than_the_sketch():
-    for screen in OLDER_AZURE_AD.screens:
-        assert 58 + 5.8 * len(screen.trail) < 400, screen.step
+    for screen in SCREENS:
+        assert 58 + 5.8 * len(screen.trail) < 400, screen.words
         for spot in screen.spots:
             room = 264 if spot.look in (Look.SWITCH_ON, Look.SWITCH_OFF) else 304
             value = 26 + 5.8 * len(spot.value) if spot.value else 0
-            assert 5.8 * len(spot.label) + value < room, (screen.step, spot.label)
+            assert 5.8 * len(spot.label) + value < room, (screen.words, spot.label)
