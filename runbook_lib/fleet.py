@@ -352,7 +352,7 @@ def open_fleet(
         path,
         RunMode.PLAN if is_viewed else wanted,
         Path(str(out)) if out else named_outputs(),
-        Options(procedure, jobs=count_of("jobs", jobs), canary=count_of("canary", canary)),
+        Options(procedure, jobs=count_of("jobs", jobs, least=1, most=200), canary=count_of("canary", canary)),
         # The sandbox refuses some of its demo tenants on purpose; a person reads the page, where an error is in the way.
         raises=bool(tenants_file) and not (is_viewed or person_is_present()),
         about=VIEWED if is_viewed else "",

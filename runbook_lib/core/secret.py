@@ -14,6 +14,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any, NoReturn, TextIO
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -25,6 +26,7 @@ _SHORTEST_LINE = 24  # of a PEM text: the lines of a key are 64 characters long,
 _SHAPES = re.compile(
     r"tok_[A-Za-z0-9]{16}\.[0-9a-f]{64}"  # SCIM token: Auth0 Terraform provider recordings
     r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*"  # JWT
+    r"|[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{30,}"  # client secret of Entra: gitleaks, rule azure-ad-client-secret
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",  # to the end where a log was cut
     re.DOTALL,
 )
@@ -42,9 +44,11 @@ _WITH_WORDS = (
     (("client_secret", "client_assertion", "_token", "password"), _FIELD),
     (("://",), _PASSWORD_IN_URL),
 )
-_SHAPE_STARTS = ("tok_", "eyJ", "-----BEGIN ")
+_SHAPE_PARTS = ("tok_", "eyJ", "Q~", "-----BEGIN ")
 _EDGE = 24  # so many characters tell a secret that was cut, by verbose tracebacks for one; a token's public id has only 20
 _CUT = r"[A-Za-z0-9_~+/.=-]*"
+_LONG_WORD = re.compile(r"[A-Za-z0-9_-]{43,}")  # 32 random octets in base64; an Auth0 client id has 32 letters
+_MIXED = 10  # capitals, small letters, and changes between them: of 64 random ones there are 26, 26 and 21
 _VISIBLE = re.compile(r"[!-~]+")
 _ESCAPE = re.compile(r"\\u[0-9a-f]{4}")
 _PERCENT = re.compile("%[0-9A-F]{2}")
@@ -113,7 +117,7 @@ class Scrubber:
         for words, shape in _WITH_WORDS:
             if any(word in lower for word in words):  # looking for words is many times faster than for a pattern
                 text = shape.sub(rf"\1{MASK}", text)
-        return _SHAPES.sub(MASK, text) if any(start in text for start in _SHAPE_STARTS) else text
+        return _SHAPES.sub(MASK, text) if any(part in text for part in _SHAPE_PARTS) else text
 
     def scrub_json(self, value: Any) -> Any:
         """Return a JSON value with all its texts scrubbed, keys too; numbers stay, whatever digits a secret is made of."""
@@ -210,8 +214,15 @@ scrubber = Scrubber()
 
 
 def looks_like_secret(text: str) -> bool:
-    """Whether an unregistered text has the shape of a token, a key or an address with a password."""
-    return Scrubber().scrub(text) != text
+    """Whether an unregistered text has the shape of a token, a key or an address with a password, or is a long random word."""
+    return Scrubber().scrub(text) != text or _is_random(text.strip())
+
+
+def _is_random(text: str) -> bool:
+    """Whether a text is like a client secret of Auth0: 64 letters and digits in no order, which no name and no id is."""
+    capitals, small = sum(letter.isupper() for letter in text), sum(letter.islower() for letter in text)
+    changes = sum(before.isupper() != after.isupper() for before, after in pairwise(text) if (before + after).isalpha())
+    return bool(_LONG_WORD.fullmatch(text)) and min(capitals, small, changes) >= _MIXED
 
 
 class Secret:

@@ -372,6 +372,8 @@ def _in_words(error: Mapping[str, Any]) -> str:
     Never in the library's words and never with the value, which may be a secret.
     """
     if error["type"] == "value_error":
+        if error["input"] == "":
+            return "is empty"
         return str(error["msg"]).removeprefix("Value error, ")
     context = dict(error.get("ctx") or {})
     words = _WORDS.get(error["type"], "is not of the form that the manual shows").format_map(context)

@@ -137,9 +137,9 @@ def mode_of(value: Any) -> RunMode | None:
     return RunMode(word)
 
 
-def count_of(name: str, value: Any) -> int:
-    """Return a parameter that counts something. Raises `SettingsError` when it is no whole number from 0."""
+def count_of(name: str, value: Any, *, least: int = 0, most: int = 100_000) -> int:
+    """Return a parameter that counts something. Raises `SettingsError` when it is no whole number from `least` to `most`."""
     text = str(value).strip()
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()):
-        raise SettingsError("is not a whole number", CORRECT_IT, column=name)
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        raise SettingsError(f"is not a whole number from {least} to {most}", CORRECT_IT, column=name)
     return int(text)

@@ -38,6 +38,12 @@ _PORTALS = (".microsoft.com", ".azure.com", ".azure.us", ".azure.cn", ".microsof
 SECRET_REFERENCES = ("auth0_client_secret", "entra_client_secret", "scim_token")
 _REGIONS = ("eu", "au", "jp", "uk", "ca", "us")
 _DASHBOARD = re.compile(r"https?://manage\.auth0\.com/dashboard/([a-z]{2})/([a-z0-9-]+)(?:/|$)", re.IGNORECASE)
+# The tenant in an address of Microsoft's: its first domain anywhere, or any behind the sign-in's host or the portal's #@.
+_TENANT_ADDRESS = re.compile(
+    r"([a-z0-9-]+\.(?:onmicrosoft\.(?:com|us|de)|partner\.onmschina\.cn))\b"
+    r"|https?://(?:login\.microsoftonline\.(?:com|us)/|login\.partner\.microsoftonline\.cn/|portal\.azure\.\w+/#@)([a-z0-9.-]+\.[a-z]{2,})",
+    re.IGNORECASE,
+)
 _DOMAIN = re.compile(r"(?:https?://)?([a-z0-9.-]+?)\.?(?:/[^@\\]*)?", re.IGNORECASE | re.ASCII)
 _VARIABLE = re.compile(r"(?:env:)?(?:\$\{?(?:env:)?([A-Za-z_][A-Za-z0-9_]*)\}?|%([A-Za-z_][A-Za-z0-9_]*)%)")
 
@@ -122,6 +128,8 @@ def _entra_tenant(text: str) -> str:
         return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])).lower()
     if found := re.search(_GUID, text):
         return found[0].lower()
+    if address := _TENANT_ADDRESS.search(text):
+        return (address[1] or address[2]).lower()
     if "@" in text:
         return text.rpartition("@")[2].lower()
     found = _DOMAIN.fullmatch(text)

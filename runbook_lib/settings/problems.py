@@ -51,7 +51,8 @@ def _line(same: Sequence[Problem]) -> str:
         place = f"row {first.row}, column {first.column}" if first.column else f"row {first.row}"
         return f"{place}: {first.words}{_meant(first)}{hint}"
     where = f"in {len(same)} rows: {_runs([one.row for one in same])}"
-    what = f"column {first.column} {first.words}" if first.words.startswith(_VERBS) else f"column {first.column}: {first.words}"
+    column = f"column {first.column}" if first.column else ""
+    what = f"{column}{' ' if first.words.startswith(_VERBS) else ': '}{first.words}" if column else first.words
     example = next((one for one in same if one.meant), None)
     such = f". In row {example.row}: did you mean {example.meant}?" if example else ""
     return f"{what} {where}{such}{hint}"

@@ -20,6 +20,7 @@ _OTHERS = {
     "<": "HTML or XML",
     "{\\rtf": "RTF",
     "{": "JSON",
+    "[[": "TOML",
     "[": "JSON",
     "%PDF": "a PDF",
     "- ": "YAML",
@@ -96,7 +97,9 @@ def rows_of(text: str, known: Sequence[str]) -> list[tuple[int, list[str]]]:
                 rows.append((number, cells))
     except csv.Error as broken:
         raise SettingsError(f"the CSV cannot be read: {broken}", "Check the quotes", row=number + 1) from None
-    return _without_empty_columns(_from_header(rows, known))
+    found = _without_empty_columns(_from_header(rows, known))
+    _check_header(found, known)
+    return found
 
 
 def _is_comment(cells: Sequence[str], *, is_first: bool) -> bool:
@@ -120,15 +123,32 @@ def _delimiter(text: str, known: Sequence[str]) -> str:
     return max(_DELIMITERS, key=lambda delimiter: (named(delimiter), delimiter == ","))
 
 
+def _check_header(rows: list[tuple[int, list[str]]], known: Sequence[str]) -> None:
+    """Raise `SettingsError` for a first row that names no column, which says less than the list of what it holds instead."""
+    if not rows or any(column_name(cell) in known for cell in rows[0][1][1:]):
+        return
+    number, cells = rows[0]
+    if len(cells) == 1 and sum(name in cells[0] for name in known) > 1:
+        raise SettingsError("the first row is one cell: neither comma, semicolon, tab nor | divides it", AS_CSV, row=number)
+    if sum(column_name(row[0]) in known for _, row in rows if row) > 2:
+        raise SettingsError(
+            "the names of the columns stand below one another", "Turn the table: one row for each tenant", row=number
+        )
+    if len(cells) > 1 and column_name(cells[0]) not in known:
+        raise SettingsError("the first row names no column", f"Write the names into it: {', '.join(known)}", row=number)
+
+
 def _without_empty_columns(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
-    """Leave out cells beyond the last named column, unless one of them holds something."""
+    """Leave out columns without a name, and empty cells behind the last. Raises `SettingsError` for one with values."""
     if not rows:
         return rows
-    width = max((place for place, cell in enumerate(rows[0][1], start=1) if cell), default=0)
+    header = rows[0][1]
+    unnamed = {place for place, cell in enumerate(header) if not cell}
     for number, cells in rows:
-        if any(cells[width:]) and len(rows[0][1]) > width:
+        if any(cell for place, cell in enumerate(cells) if place in unnamed):
             raise SettingsError("a column without a name holds values", "Name the column or empty it", row=number)
-    return [(number, cells[:width] if not any(cells[width:]) else cells) for number, cells in rows]
+    cut = [(number, cells if any(cells[len(header) :]) else cells[: len(header)]) for number, cells in rows]
+    return [(number, [cell for place, cell in enumerate(cells) if place not in unnamed]) for number, cells in cut]
 
 
 def column_name(cell: str) -> str:

@@ -78,15 +78,17 @@ def _csv_rows(text: str) -> list[tuple[int, dict[str, Any]]]:
         return []
     first, names = rows[0]
     header = _header([column_name(name) if column_name(name) in COLUMNS else name for name in names], first)
-    found = []
-    for number, cells in rows[1:]:
-        if cells == names:  # of a second file that was joined to the first
-            continue
-        if len(cells) != len(header):
-            do_now = "Quote cells with commas" if len(cells) > len(header) else "Write a comma for each empty cell too"
-            raise SettingsError(f"{len(cells)} cells where the header has {len(header)}", do_now, row=number)
-        found.append((number, {name: as_meant(name, cell) for name, cell in zip(header, cells, strict=True)}))
-    return found
+    records = [
+        (number, cells) for number, cells in rows[1:] if cells != names
+    ]  # again of a second file that was joined to the first
+    if uneven := [_uneven(number, len(cells), len(header)) for number, cells in records if len(cells) != len(header)]:
+        raise together(uneven, CORRECT_IT)
+    return [(number, {name: as_meant(name, cell) for name, cell in zip(header, cells, strict=True)}) for number, cells in records]
+
+
+def _uneven(row: int, count: int, wanted: int) -> Problem:
+    hint = "Quote cells with commas" if count > wanted else "Write a comma for each empty cell too"
+    return Problem(row, "", f"{count} cells where the header has {wanted}", hint)
 
 
 def _header(names: list[str], row: int) -> list[str]:

@@ -14,6 +14,7 @@ _AUTH0_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})?\.(?:auth0\.com|auth0app\.c
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)
 _DNS_NAME_LIMIT = 253
 _USER = re.compile(r"[^\s@/\\?%]+@[^\s@/\\?%]+")  # a guest's name holds #EXT#
+_SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")  # what web pages and mails put in the place of a space
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, bidi marks and zero widths, half characters, line ends
 
 
@@ -21,7 +22,7 @@ def checked_text(value: Any) -> Any:
     """Normalise a text; refuse invisible characters that change how the text is displayed."""
     if not isinstance(value, str):
         return value
-    text = unicodedata.normalize("NFC", value)
+    text = _SPACES.sub(" ", unicodedata.normalize("NFC", value))
     if bad := next((c for c in text if unicodedata.category(c) in _UNSEEN), None):
         what_to_do = "a line end; write the value on one line" if bad in "\r\n" else "type the value again by hand"
         raise ValueError(f"holds the invisible character U+{ord(bad):04X}; {what_to_do}")
@@ -78,6 +79,8 @@ def checked_groups(value: str) -> str:
 
 def check_auth0_domain(domain: str) -> None:
     """Raise `ValueError` unless `domain` can only mean an Auth0 tenant: the token and the secret are sent there."""
+    if not domain:
+        raise ValueError("auth0_domain: is empty")
     if not _AUTH0_DOMAIN.fullmatch(domain) or domain.startswith("manage."):
         raise ValueError(
             "auth0_domain: is not of the form <tenant>.auth0.com or <tenant>.<region>.auth0.com; "

@@ -140,6 +140,18 @@ def test_a_refusal_says_what_would_be_right(column, value, words):
     assert words in refusal(**{column: value})
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Contoso-Production-Europe-West-1-Azure-AD-Connection-2024",
+        "CONTOSO-PRODUCTION-azure-active-directory-2024-west",
+        "a" * 100,
+    ],
+)
+def test_a_long_name_is_no_secret(value):
+    assert good(auth0_connection=value).auth0_connection == value
+
+
 def test_a_domain_may_be_as_long_as_dns_allows():
     name = ".".join(["a" * 63] * 3 + ["b" * 61])
     assert len(name) == 253
@@ -158,7 +170,15 @@ def test_a_literal_secret_is_refused_and_not_repeated(column, secret):
 
 
 @pytest.mark.parametrize("column", ["name", "auth0_connection", "auth0_client_id", "scim_app_name", "test_user", "cloud"])
-@pytest.mark.parametrize("value", [f"tok_{'A' * 16}.{'0a' * 32}", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.sig"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"tok_{'A' * 16}.{'0a' * 32}",
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.sig",
+        f"aB38Q~{'xY7_' * 8}Zz",  # a client secret of Entra
+        "q7Xz_pLmN4-RtYuI9oPaSdFgHjKlZxCvBnM3qWeRtYuIo5PaSdFgHj-lKzXcVbNm",  # one of Auth0
+    ],
+)
 def test_a_token_in_any_other_column_is_refused_and_not_repeated(column, value):
     """A name is a folder's name and a heading: cut or turned into a slug it would pass every scrubber."""
     with pytest.raises(SettingsError, match="secrets are only ever named by a reference") as refused:
