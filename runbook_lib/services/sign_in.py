@@ -147,6 +147,8 @@ class Auth0ClientCredentials(_FetchedToken):
         except ApiError as refused:
             if refused.status in (400, 401, 403, 404):
                 raise StepBlocked(f"Auth0 refused the sign-in: {refused.came_back}", auth0_remedy(refused)) from None
+            if refused.status == 429:
+                refused.do_now = auth0_remedy(refused)
             raise
         scope = body.get("scope")
         scopes, lasts_s = frozenset(scope.split()) if scope else None, body.get("expires_in")
@@ -264,6 +266,7 @@ def auth0_remedy(refused: ApiError) -> str:
     found = None
     if refused.status == 403:
         found = find("auth0-token", "unauthorized_client" if refused.code == "unauthorized_client" else "-", text=refused.message)
+        found = found or (remedy("RB-308") if refused.message else None)
     found = found or find("auth0-token", str(refused.status))
     return (found or remedy("RB-301")).words(host=host_of(refused.attempted))
 

@@ -13,10 +13,17 @@ from runbook_lib.core.remedies import remedy
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.x509 import Certificate
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _KEYS = ("PRIVATE KEY", "RSA PRIVATE KEY")
 _CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+_BEGINS = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*(?:PRIVATE KEY|CERTIFICATE)-")
+_ONLY_CERTIFICATES = ("PKCS7", "CMS")
+_DATA, _SIGNED_DATA = (
+    b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01",
+    b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02",
+)  # of PKCS #7 (RFC 2315, 14)
 LEAST_BITS = 1024
 _LINE = 64  # letters of base64 in a line of PEM (RFC 7468)
 
@@ -35,16 +42,31 @@ def as_pem(text: str, name: str, column: str, now: datetime) -> str:
         raise refused(f"{name} holds a key of another program's kind", "RB-612", name, column)
     keys = [_pem(kind, body) for kind, body in blocks if kind in _KEYS]
     certificates = [_certificate(body) for kind, body in blocks if kind in _CERTIFICATES]
+    certificates += [one for kind, body in blocks if kind in _ONLY_CERTIFICATES for one in _certificates_of(body)]
     if not keys and any(kind == "EC PRIVATE KEY" for kind, _ in blocks):
         raise refused(f"the key in {name} is not an RSA key", "RB-607", name, column)
     if not blocks or not (keys or certificates):
         raise refused(f"{name} holds no whole key and no whole certificate", "RB-607", name, column)
-    private = _rsa_key(keys[0], name, column) if keys else None
+    if not (keys and certificates) and len(_BEGINS.findall(text)) > len(keys) + len(certificates):
+        raise refused(f"a key or certificate in {name} is cut off", "RB-607", name, column)
+    privates = [_rsa_key(key, name, column) for key in keys]
     if not certificates:
         raise refused(f"{name} holds a key without its certificate", "RB-604", name, column)
-    if private is None:
+    if not keys:
         raise refused(f"{name} holds a certificate without its key", "RB-605", name, column)
-    return keys[0] + "".join(_own_first(private, certificates, name, column, now))
+    loaded = _loaded(certificates, name, column)
+    publics = [one.public_key() for one in loaded]
+    own = next((place for place, private in enumerate(privates) if private.public_key() in publics), 0)
+    return keys[own] + "".join(_own_first(privates[own], loaded, certificates, name, column, now))
+
+
+def _loaded(certificates: Sequence[str], name: str, column: str) -> list[Certificate]:
+    from cryptography import x509
+
+    try:
+        return [x509.load_pem_x509_certificate(one.encode()) for one in certificates]
+    except (ValueError, TypeError) as broken:
+        raise refused(f"a key or certificate in {name} cannot be read", "RB-607", name, column) from broken
 
 
 def _rsa_key(key: str, name: str, column: str) -> RSAPrivateKey:
@@ -66,17 +88,12 @@ def _rsa_key(key: str, name: str, column: str) -> RSAPrivateKey:
     return private
 
 
-def _own_first(private: RSAPrivateKey, certificates: Sequence[str], name: str, column: str, now: datetime) -> list[str]:
+def _own_first(
+    private: RSAPrivateKey, loaded: Sequence[Certificate], certificates: Sequence[str], name: str, column: str, now: datetime
+) -> list[str]:
     """Return the certificates, the key's own first. Raises `SettingsError` when none is, or it is not valid now."""
-    from cryptography import x509
-
-    try:
-        loaded = [x509.load_pem_x509_certificate(one.encode()) for one in certificates]
-        publics = [one.public_key() for one in loaded]
-    except (ValueError, TypeError) as broken:
-        raise refused(f"a key or certificate in {name} cannot be read", "RB-607", name, column) from broken
     # Of a renewed certificate of the same key both may be in the file: the one that lasts longest is meant.
-    begun = [place for place, public in enumerate(publics) if public == private.public_key()]
+    begun = [place for place, one in enumerate(loaded) if one.public_key() == private.public_key()]
     own = max(
         begun, key=lambda place: (loaded[place].not_valid_before_utc <= now, loaded[place].not_valid_after_utc), default=None
     )
@@ -111,13 +128,30 @@ def binary_as_pem(octets: bytes, name: str, column: str) -> str | None:
     except TypeError:
         raise refused(f"the key in {name} is encrypted", "RB-601", name, column) from None
     except ValueError:
-        return _pfx_as_pem(octets, name, column)
+        return "".join(_certificates_in(octets)) if _SIGNED_DATA in octets[:20] else _pfx_as_pem(octets, name, column)
+
+
+def _certificates_of(body: str) -> list[str]:
+    try:
+        return _certificates_in(base64.b64decode("".join(body.split()), validate=True))
+    except ValueError:
+        return []
+
+
+def _certificates_in(octets: bytes) -> list[str]:
+    """Return the certificates of a .p7b, which holds nothing else; none for one that cannot be read."""
+    from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+    try:
+        return [one.public_bytes(Encoding.PEM).decode() for one in pkcs7.load_der_pkcs7_certificates(octets)]
+    except ValueError:
+        return []
 
 
 def _pfx_as_pem(octets: bytes, name: str, column: str) -> str | None:
     from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
-    if b"\x2a\x86\x48\x86\xf7\x0d\x01\x07" not in octets[:64]:  # PKCS #7 data, which every PFX begins with (RFC 7292)
+    if _DATA not in octets[:64]:  # which every PFX begins with (RFC 7292)
         return None
     for password in (None, b""):
         try:

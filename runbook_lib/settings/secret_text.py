@@ -22,11 +22,26 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 # What pipelines leave where a variable is not set or not expanded, and what they and vaults show in a secret's place.
 _PLACEHOLDER = re.compile(
     r"\$\([\w.-]+\)|\$\{\{?[^}]*\}\}?|%\w+%|\$env:\w+|\$[A-Z_]+|<[^<>]+>|[*\u2022\u25cf]{3,}"
-    r"|@Microsoft\.KeyVault\(.*\)|(?:op|vault|ref\+\w+)://\S+|vault:\S+|(?i:none|null|undefined|change_?me|todo|x{4,})"
+    r"|\S{0,4}[*\u2022\u25cf]{3,}|\$\(.*\)"  # the portal shows the first letters of a secret that it no longer tells
+    r"|@Microsoft\.KeyVault\(.*\)|(?:op|vault|https?|ref\+\w+)://\S+|vault:\S+"
+    r"|(?i:none|null|undefined|change[_-]?me|replace[_-]?\w+|insert[_-]\w+|placeholder|todo|x{4,})"
+    r"|(?i:your[_-]?(?:\w+[_-])*(?:secret|token|password|value)(?:[_-]here)?)"
 )
-_MORE = re.compile(r"\{|(?:export|set|Bearer|Basic)\s|.*:\s", re.IGNORECASE)  # JSON, a shell's line, a header, a label
-_ASSIGNMENT = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]*=.+")  # a line of an .env file
-_THUMBPRINT = re.compile(r"(?:[0-9a-f]{2}:?){19}[0-9a-f]{2}", re.IGNORECASE)  # SHA-1, as the portal and certutil show it
+_MORE = re.compile(
+    r"\{|<(?:!doctype|html|\?xml)|(?:export|set|Bearer|Basic)\s|.*:\s", re.IGNORECASE
+)  # JSON, a page, a line, a label
+_ASSIGNMENT = re.compile(
+    r"[A-Z][A-Z0-9]*_[A-Z0-9_]*=.+|(?i:[a-z_.-]*(?:secret|token|password)[a-z_.-]*\s*=\s*\S.*)"
+)  # of an .env file
+# SHA-1 and SHA-256, as the portal, certutil and openssl show them
+_THUMBPRINT = re.compile(r"(?:[0-9a-f]{2}[: ]?){19}(?:(?:[0-9a-f]{2}[: ]?){12})?[0-9a-f]{2}", re.IGNORECASE)
+# GnuPG, age, Ansible, sops; DPAPI, as ConvertFrom-SecureString and Export-Clixml of PowerShell use it
+_ENCRYPTED = re.compile(
+    r"BEGIN PGP MESSAGE|BEGIN AGE ENCRYPTED|^age-encryption\.org|^\$ANSIBLE_VAULT|ENC\[AES256_GCM|01000000d08c9ddf"
+)
+_OTHER_KEY = re.compile(
+    r"<RSAKeyValue|\{.*\"kty\"|(?:ssh|ecdsa)-[a-z0-9-]+ AAAA", re.DOTALL
+)  # XML of .NET, JWK, a public key of SSH
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
 
@@ -41,6 +56,8 @@ def secret_text(octets: bytes, name: str, column: str = "", now: datetime | None
             raise refused(f"{name} is neither text nor a key or certificate", "RB-610", name, column)
         text = pem
     text = _bare(text)
+    if _ENCRYPTED.search(text):
+        raise refused(f"{name} holds what another program has encrypted", "RB-616", name, column)
     if "-----BEGIN" in text or text.startswith("PuTTY-User-Key-File"):
         if column == "auth0_client_secret":
             raise SettingsError(
@@ -96,16 +113,16 @@ def _unwrapped(text: str) -> bytes | None:
 def _one_line(text: str, name: str, column: str) -> str:
     if "PRIVATE KEY" in text or "BEGIN CERTIFICATE" in text:
         raise refused(f"{name} holds no whole key and no whole certificate", "RB-607", name, column)
+    if _OTHER_KEY.match(text):
+        raise refused(f"{name} holds a key as JSON or XML, or a public one", "RB-607", name, column)
     if _PLACEHOLDER.fullmatch(text):
-        raise refused(f"{name} holds the name of a variable or a mask, and not the secret", "RB-613", name, column)
-    if "\n" in text or "\r" in text or _MORE.match(text) or _ASSIGNMENT.fullmatch(text):
-        raise refused(f"{name} holds more than a secret", "RB-611", name, column)
-    if column in SECRET_REFERENCES and not text.isascii():
-        raise refused(f"{name} holds a character that no secret has", "RB-615", name, column)
+        raise refused(f"{name} holds the name of a variable, an address or a mask, and not the secret", "RB-613", name, column)
     if column == "entra_client_secret" and _THUMBPRINT.fullmatch(text):
         raise refused(f"{name} holds a certificate's thumbprint, which is no secret", "RB-605", name, column)
-    if text.startswith("<RSAKeyValue"):
-        raise refused(f"{name} holds a key as XML", "RB-607", name, column)
+    if "\n" in text or "\r" in text or _MORE.match(text) or _ASSIGNMENT.fullmatch(text):
+        raise refused(f"{name} holds more than a secret", "RB-611", name, column)
+    if column in SECRET_REFERENCES and not (text.isascii() and text.isprintable() and " " not in text):
+        raise refused(f"{name} holds a character that no secret has", "RB-615", name, column)
     if column == "entra_client_secret" and _GUID.fullmatch(text):
         raise refused(f"{name} holds a GUID, which is a Secret ID and no secret", "RB-609", name, column)
     return text

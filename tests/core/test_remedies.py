@@ -69,7 +69,9 @@ MET = {
     "AADSTS53003": "RB-208", "AADSTS530032": "RB-208", "AADSTS50131": "RB-208", "AADSTS53000": "RB-208",
     "AADSTS500021": "RB-209", "AADSTS700024": "RB-210", "AADSTS500133": "RB-210", "AADSTS700027": "RB-211",
     "AADSTS50012": "RB-211", "AADSTS65001": "RB-212", "AADSTS90094": "RB-212", "AADSTS500011": "RB-212",
-    "AADSTS50105": "RB-212", "AADSTS70019": "RB-213", "AADSTS70018": "RB-214", "AADSTS50034": "RB-215",
+    "AADSTS50105": "RB-230", "AADSTS501051": "RB-230", "AADSTS500014": "RB-231", "AADSTS5000225": "RB-232",
+    "AADSTS50064": "RB-215", "AADSTS80013": "RB-224", "AADSTS50146": "RB-229", "AADSTS16001": "RB-225", "AADSTS7000216": "RB-203",
+    "AADSTS70019": "RB-213", "AADSTS70018": "RB-214", "AADSTS50034": "RB-215",
     "AADSTS50057": "RB-215", "AADSTS50020": "RB-215", "AADSTS50076": "RB-216", "AADSTS50079": "RB-216",
     "AADSTS700082": "RB-217", "AADSTS70043": "RB-217", "AADSTS50173": "RB-217", "AADSTS90033": "RB-218",
     "AADSTS50196": "RB-218", "AADSTS50001": "RB-219", "AADSTS700025": "RB-220", "AADSTS900144": "RB-221",
@@ -149,6 +151,9 @@ def test_a_refusal_of_microsofts_stands_in_the_message_with_the_remedy_of_its_ca
         (403, {"error": "access_denied", "error_description": 'Client is not authorized to access "x". Create a "client-grant"'},
          "RB-303"),
         (403, {"error": "unauthorized_client", "error_description": "Grant type 'client_credentials' not allowed"}, "RB-304"),
+        (403, {"error": "access_denied", "error_description": "Client has not been granted scopes: read:x"}, "RB-303"),
+        (403, {"error": "access_denied", "error_description": "Not during the freeze of changes"}, "RB-308"),
+        (403, {"error": "access_denied"}, "RB-303"),
         (404, {"error": "not_found"}, "RB-305"),
         (400, {"error": "invalid_request", "error_description": "Bad"}, "RB-306"),
     ],
@@ -159,6 +164,15 @@ def test_each_refusal_of_auth0s_token_endpoint_has_its_remedy(status, body, code
     with pytest.raises(StepBlocked) as refused:
         Auth0ClientCredentials(asked, "acme.auth0.com", "id", Secret("outage-test-secret")).grant()
     assert code_of(refused.value.remedy) == code
+
+
+def test_a_quota_of_tokens_that_is_used_up_has_its_own_remedy(serve, ca_bundle):
+    body = {"error": "too_many_requests", "error_description": "The tokens of this month are used up"}
+    server = serve(lambda handler, _: say(handler, 429, body, Retry_After="86400"))
+    asked = Service("auth0", server.url, session=open_session(ca_bundle), pace=Pace(total_s=0.0))
+    with pytest.raises(ApiError) as refused:
+        Auth0ClientCredentials(asked, "acme.auth0.com", "id", Secret("outage-test-secret")).grant()
+    assert code_of(refused.value.do_now) == "RB-307"
 
 
 def auth0(code, message="", error="Bad Request"):

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    pkcs7,
     pkcs12,
 )
 from cryptography.x509.oid import NameOID
@@ -46,6 +47,10 @@ def pem(key, form=PrivateFormat.PKCS8, password=None):
 
 def shown(certificate):
     return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def bundle(certificates, encoding):
+    return pkcs7.serialize_certificates(certificates, encoding)
 
 
 GOOD = pem(KEY) + shown(CERTIFICATE)
@@ -92,6 +97,8 @@ PASSING = {
     "a certificate with the notes of openssl x509 -trustout": pem(KEY) + TRUSTED,
     "a chain, the own certificate last": pem(KEY) + shown(OTHER) + shown(CERTIFICATE),
     "the certificate renewed with the same key": pem(KEY) + shown(certified(KEY, days=-3)) + shown(CERTIFICATE),
+    "two keys, of which the second is the certificate's": pem(OTHER_KEY) + pem(KEY) + shown(CERTIFICATE),
+    "a certificate of Windows as .p7b": pem(KEY) + bundle([OTHER, CERTIFICATE], Encoding.PEM).decode(),
     "PFX without a password": pkcs12.serialize_key_and_certificates(b"x", KEY, CERTIFICATE, None, NoEncryption()),
     "base64 of PFX": base64.b64encode(pkcs12.serialize_key_and_certificates(b"x", KEY, CERTIFICATE, None, NoEncryption())),
 }
@@ -185,6 +192,25 @@ REFUSED = {
     ),
     "a reference of a password manager": ("op://planted/item/secret", "RB-613"),
     "the word for nothing": ("None", "RB-613"),
+    "a .p7b": (bundle([CERTIFICATE], Encoding.DER), "RB-605"),
+    "a .p7b as text": (bundle([CERTIFICATE], Encoding.PEM), "RB-605"),
+    "a certificate that is cut off": (pem(KEY) + shown(CERTIFICATE)[:-20], "RB-607"),
+    "a JWK": ('{"kty": "RSA", "n": "planted", "e": "AQAB"}', "RB-607"),
+    "a public key of SSH": ("ssh-rsa AAAAB3planted me@here", "RB-607"),
+    "a thumbprint of SHA-256": (OTHER.fingerprint(hashes.SHA256()).hex(), "RB-605"),
+    "a thumbprint with spaces": (OTHER.fingerprint(hashes.SHA1()).hex(" "), "RB-605"),
+    "what the portal shows of a saved secret": ("abc" + "*" * 18, "RB-613"),
+    "an address in a vault": ("https://planted.vault.azure.net/secrets/x", "RB-613"),
+    "a command of a shell": ("$(cat planted.txt)", "RB-613"),
+    "a placeholder of an example": ("your-client-secret", "RB-613"),
+    "a placeholder to be replaced": ("REPLACE_ME", "RB-613"),
+    "a page of a sign-in": ("<!DOCTYPE html><html>planted</html>", "RB-611"),
+    "a small line of an .env file": ("client_secret=planted", "RB-611"),
+    "a secret with a space": ("abc8 planted", "RB-615"),
+    "colours of a terminal": ("\x1b[32mplanted", "RB-615"),
+    "what GnuPG encrypted": ("-----BEGIN PGP MESSAGE-----\n\nplanted\n-----END PGP MESSAGE-----\n", "RB-616"),
+    "what sops encrypted": ("secret: ENC[AES256_GCM,data:planted,type:str]", "RB-616"),
+    "a SecureString": ("01000000d08c9ddf0115d1118c7a00c04fc297eb01000000" + "a1" * 99, "RB-616"),
     "an SSH key": (pem(KEY, PrivateFormat.OpenSSH), "RB-612"),
     "a PuTTY key": ("PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\n", "RB-612"),
 }
