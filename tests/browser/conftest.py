@@ -160,10 +160,11 @@ class Guide:
     def save(self) -> str:
         """Save the notebook as the person would, and return what is on disk."""
         before = self.lab.page.stat().st_mtime_ns
-        self.page.get_by_role("button", name=re.compile("^Save")).first.click()
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            self.page.wait_for_timeout(50)
+            # JupyterLab ignores this while it still waits for the answer to the save before.
+            self.page.get_by_role("button", name=re.compile("^Save")).first.click()
+            self.page.wait_for_timeout(100)
             text = self.lab.page.read_text(encoding="utf-8")
             if self.lab.page.stat().st_mtime_ns != before and text.rstrip().endswith("}"):
                 return text
