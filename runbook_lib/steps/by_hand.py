@@ -38,7 +38,7 @@ APP = "Enterprise applications > the new application"
 ENTRA_USERS = "Provision Microsoft Entra ID Users (once Provision Azure Active Directory Users)"
 ENTRA_GROUPS = "Provision Microsoft Entra ID Groups (once Provision Azure Active Directory Groups)"
 MAPPING = f"{APP} > Provisioning > Attribute mapping (once Mappings) > {ENTRA_USERS}"
-TAKE_WORD = f": tick the box at step {Thing.START.step} of the page, or give accept: [{OTHER_SIDE_CONFIRMED}] (YAML)"
+TAKE_WORD = f": tick the box at step {Thing.START.step} of the page, or set accept: [{OTHER_SIDE_CONFIRMED}] (YAML)"
 
 
 @dataclass(frozen=True)
@@ -106,17 +106,19 @@ def in_auth0(
     def told(settings: TenantSettings) -> Iterator[Yield]:
         given = sent_back(settings) if sent_back else ""
         if given:
-            yield Finding(f"Given by the owner of the Auth0 side: {given}.")
+            yield Finding(f"The owner of the Auth0 side sent {given}.")
         elif OTHER_SIDE_CONFIRMED in settings.accept:
             yield Finding(
-                f"Confirmed by the owner of the Auth0 side, as the settings say ({OTHER_SIDE_CONFIRMED}); not verified."
+                f"According to the settings ({OTHER_SIDE_CONFIRMED}), the owner of the Auth0 side has confirmed this step. "
+                "This run cannot verify it."
             )
         is_confirmed = given or (OTHER_SIDE_CONFIRMED in settings.accept and sent_back is None)
         yield replace(
             tells(settings),
             state="confirmed" if is_confirmed else "open",
             link=_connection_link(settings, tab),
-            remedy=f"Send handover.html to the administrator of {settings.auth0_domain}; run again with what they send back",
+            remedy=f"Send handover.html to the administrator of {settings.auth0_domain}; run again with the values that "
+            "they send back",
         )
 
     return done_without(AUTH0, told, Kind.NOTE, ())
@@ -131,7 +133,7 @@ def _connection_link(settings: TenantSettings, tab: str) -> str:
 def _waits(_settings: TenantSettings) -> Iterator[Yield]:
     """Say what a step in Entra waits for until the owner of the Auth0 side has sent the endpoint and the token."""
     yield Finding(
-        f"Waits for what the owner of the Auth0 side sends back: endpoint and client id ({Thing.ENDPOINT.step}), token "
+        f"Waiting for the owner of the Auth0 side to send the endpoint and client id ({Thing.ENDPOINT.step}) and the token "
         f"({Thing.TOKEN.step})."
     )
 
@@ -171,8 +173,11 @@ def in_entra(
             yield Finding(seen.words)
         is_confirmed = OTHER_SIDE_CONFIRMED in settings.accept and not must_be_seen
         if is_confirmed and not seen.is_proof:
-            yield Finding(f"Confirmed by the administrator ({OTHER_SIDE_CONFIRMED}); not verified.")
-        remedy = f"Send handover.html to the administrator of {settings.entra_tenant}; run again when it is done"
+            yield Finding(
+                f"According to the settings ({OTHER_SIDE_CONFIRMED}), the administrator has confirmed this step. "
+                "This run cannot verify it."
+            )
+        remedy = f"Send handover.html to the administrator of {settings.entra_tenant}; run again when they have carried it out"
         state: State = "seen" if seen.is_proof else "confirmed" if is_confirmed else "open"
         handover = tells(Customer(connection, endpoint_url, cloud, settings))
         yield replace(handover, state=state, remedy=f"{remedy}{further(evidence, settings)}")

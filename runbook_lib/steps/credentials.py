@@ -101,7 +101,7 @@ def are_unlisted(
     return is_there and (not saved.holds_token or bool(credential_differences(saved, endpoint_url, settings)))
 
 
-UNLISTED = "Entra took the credentials from a run some minutes ago and does not list them yet."
+UNLISTED = "Entra accepted credentials from a run some minutes ago and does not list them yet."
 
 
 def orphans(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedCredentials) -> tuple[ScimToken, ...]:

@@ -30,29 +30,29 @@ COLUMNS = (
 )
 _CAUSES = {
     HarmKind.BLOCK: "would be blocked in Auth0 and lose their sessions",
-    HarmKind.UNBLOCK: "{is} blocked in Auth0 and would be unblocked",
+    HarmKind.UNBLOCK: "{is} blocked in Auth0 now and would be unblocked",
     HarmKind.DELETE: "would be deleted in Auth0",
     HarmKind.SOMEONE_ELSES_USER: "would be written into an Auth0 user that is another person's",
-    HarmKind.OVERWRITE: "would lose values that the application keeps in the profile",
+    HarmKind.OVERWRITE: "would lose profile values that the application keeps",
     HarmKind.CANNOT_TELL: "{has} an outcome that cannot be predicted",
 }
 _LEAVES = {  # what is so, and what to do about it
     LeftKind.LEAVER: (
-        "left Entra or lost access, and may stay active in Auth0: by Microsoft's text the cycle skips them, by reports it blocks "
-        "them",
-        "Block them in Auth0 by hand if they are to lose their access",
+        "left Entra or lost access, and may stay active in Auth0: Microsoft's documentation says that the cycle skips "
+        "them, others report that it blocks them",
+        "Block them in Auth0 by hand if they must lose their access",
     ),
     LeftKind.TWO_USERS: (
-        "have several Auth0 users: where several match, Entra updates and blocks none; where one matches, it never touches the "
-        "others, which keep their access when the person leaves",
-        "Delete or block the user that is not in use",
+        "have several Auth0 users: if several match, Entra neither updates nor blocks any of them; if one matches, Entra "
+        "never touches the others, which keep their access when the person leaves",
+        "Delete or block the Auth0 user that is not in use",
     ),
-    LeftKind.NO_USER: ("have no user in Auth0 yet", "Nothing: they can be linked after a first sign-in"),
+    LeftKind.NO_USER: ("have no user in Auth0 yet", "Nothing: Entra can link them after their first sign-in"),
 }
 MANAGER_TITLE = "People who would get a manager in Auth0"
 _WITH_MANAGER = (
-    "Auth0's support reports that Entra cannot read such a user in later cycles: nothing more reaches Auth0 of these people, "
-    "their departure included",
+    "Auth0's support reports that Entra cannot read such a user in later cycles: no later change of these people reaches "
+    "Auth0, not even their departure",
     "Delete the row of manager in Entra (Mappings > Provision Microsoft Entra ID Users)",
 )
 LEFT_TITLE = "People left unchanged by the next cycle"
@@ -86,15 +86,15 @@ def caused_anyway(forecast: Forecast) -> Iterator[Finding]:
     """Name the people that the next cycle of a running job harms whatever this run writes: they hold nothing back."""
     for kind, people in forecast.caused().items():
         if anyway := [person for person in people if (person.object_id, kind) in forecast.anyway]:
-            yield Finding(f"By the next cycle, whatever is written here, {harm(anyway, kind)}.")
+            yield Finding(f"In the next cycle, whether or not this run writes anything, {harm(anyway, kind)}.")
 
 
 def _unseen(forecast: Forecast) -> Iterator[str]:
     """Yield, a sentence each, what could not be read: the forecast cannot name people that this may harm."""
     if forecast.hidden_groups:
         yield (
-            f"The members of {', '.join(forecast.hidden_groups)} are hidden from this sign-in, so their outcome cannot be "
-            "predicted. Grant the app registration Member.Read.Hidden and have an administrator consent"
+            f"This sign-in cannot see the members of {', '.join(forecast.hidden_groups)}, so the forecast cannot predict "
+            "their outcome. Grant the app registration Member.Read.Hidden and have an administrator grant consent"
         )
     yield from (sentence.rstrip(".") for sentence in forecast.incomplete)
 
@@ -124,7 +124,7 @@ def _named(person: PersonForecast, kind: HarmKind | LeftKind | None) -> str:
     name = person.upn or person.object_id
     about = [name] if name != person.called else []
     if kind is HarmKind.SOMEONE_ELSES_USER and person.other_people:
-        about.append(f"the user is that of {', '.join(person.other_people)}")
+        about.append(f"the Auth0 user belongs to {', '.join(person.other_people)}")
     if kind is HarmKind.OVERWRITE:
         about.append(", ".join(change.field for change in person.overwritten))
     if kind is HarmKind.CANNOT_TELL and person.reason:
@@ -137,7 +137,7 @@ def told(forecast: Forecast) -> Iterator[Finding | Table]:
     yield Finding(f"{counted(forecast)}.")
     if left := forecast.left():
         rows = tuple((str(len(people)), *_LEAVES[kind], named(people, kind)) for kind, people in left.items())
-        yield Table(LEFT_TITLE, ("people", "what is so", "what to do", "who"), rows)
+        yield Table(LEFT_TITLE, ("people", "situation", "what to do", "who"), rows)
     yield from with_a_manager(forecast)
     yield from expressions_compared(forecast)
     if forecast.people:
@@ -152,7 +152,7 @@ def with_a_manager(forecast: Forecast) -> Iterator[Table]:
     people = [person for person in forecast.people if any(change.names_manager for change in person.changes)]
     if people:
         row = (str(len(people)), *_WITH_MANAGER, named(people))
-        yield Table(MANAGER_TITLE, ("people", "what is so", "what to do", "who"), (row,))
+        yield Table(MANAGER_TITLE, ("people", "situation", "what to do", "who"), (row,))
 
 
 def expressions_compared(forecast: Forecast) -> Iterator[Finding | Table]:
@@ -160,28 +160,28 @@ def expressions_compared(forecast: Forecast) -> Iterator[Finding | Table]:
     if not (found := forecast.compared):
         return
     if failed := [one for one in found if one.failed]:
-        yield Finding(f"Microsoft was asked to evaluate {failed[0].target} and did not answer ({failed[0].failed}).")
+        yield Finding(f"This run asked Microsoft to evaluate {failed[0].target} and got no result ({failed[0].failed}).")
     different = [one for one in found if one.differs]
     answered = len(found) - len(failed)
     yield Finding(
-        f"Of {answered} evaluations of expressions by Microsoft (parseExpression), {len(different)} differ from the forecast's."
+        f"Microsoft evaluated {answered} expressions (parseExpression); {len(different)} of its results differ from the forecast."
     )
     if different:
         rows = tuple((one.target, one.expression, one.person, one.here or "nothing", one.there or "nothing") for one in different)
         columns = ("SCIM attribute", "expression", "person", "forecast", "Microsoft")
-        yield Table("Expressions that Microsoft evaluates otherwise", columns, rows)
+        yield Table("Expressions that Microsoft evaluates differently", columns, rows)
 
 
 def counted(forecast: Forecast) -> str:
     """Return how many people are assigned, and how many have each fate."""
     counts = ", ".join(f"{count} {fate}" for fate, count in forecast.counts().items() if count)
-    words = f"{forecast.assigned} people are assigned, members of groups included; forecast: {counts or 'no one is affected'}"
+    words = f"{forecast.assigned} people are assigned, including members of groups; forecast: {counts or 'no one is affected'}"
     if forecast.nested_groups:
-        words += f"; {forecast.nested_groups} nested groups are not provisioned"
+        words += f"; Entra does not provision {forecast.nested_groups} nested groups"
     if forecast.assumes_default_mapping:
-        words += "; the mapping that a new job has, with the changes of this procedure, was assumed"
+        words += "; there is no job yet, so the forecast assumes the default mapping with the changes of this procedure"
     if not forecast.saw_auth0:
-        words += "; this run cannot read Auth0, so everyone counts as having a user there"
+        words += "; this run cannot read Auth0, so the forecast assumes that everyone has a user there"
     return words
 
 
@@ -189,7 +189,7 @@ def table_of(forecast: Forecast) -> Table:
     """Return the forecast as a table by person, those who have most to fear first."""
     people = sorted(forecast.people, key=lambda person: -max(fate.strictness for fate in person.fates))
     left = len(people) - ROWS
-    title = f"{TITLE} (first {ROWS} of {len(people)}, all are in {FILE})" if left > 0 else TITLE
+    title = f"{TITLE} (first {ROWS} of {len(people)}; {FILE} has all)" if left > 0 else TITLE
     return Table(title, COLUMNS, tuple(row_of(person) for person in people[:ROWS]))
 
 
@@ -219,7 +219,9 @@ def why(person: PersonForecast) -> str:
     """Return the reason, the other people and the readings of a person's fate."""
     parts = [person.reason]
     parts += [f"with {', '.join(person.other_people)}"] * bool(person.other_people)
-    parts += [f"Entra may not touch {', '.join(person.further_users)}, another Auth0 user"] * bool(person.further_users)
+    parts += [f"Entra does not touch the person's other Auth0 user, {', '.join(person.further_users)}"] * bool(
+        person.further_users
+    )
     parts += [person.reading] * bool(person.others)
     parts += [f"{other.fate}: {other.reading}" for other in person.others]
     return "; ".join(part for part in parts if part)

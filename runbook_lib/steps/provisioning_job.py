@@ -56,16 +56,16 @@ def synchronization_job(
     others = [job for job in jobs if job.template_id != SCIM_TEMPLATE_ID]
     if running := [job for job in others if job.is_running]:
         raise StepBlocked(
-            f"The enterprise application has another provisioning job that runs: {named_jobs(running)}. It would get the new "
-            "token and provision the same people as the job of this procedure",
-            "Look at that job in Entra; stop or delete it if it is not wanted, or set another scim_app_name",
+            f"Another provisioning job of the enterprise application is running: {named_jobs(running)}. It would use the "
+            "new token and provision the same people as the job of this procedure",
+            "Look at that job in Entra. Stop or delete it if you do not need it, or set another scim_app_name",
         )
     if len(ours) > 1:
         raise StepBlocked(
-            f"The enterprise application has {len(ours)} SCIM jobs: {named_jobs(ours)}", "Delete the one that is not wanted"
+            f"The enterprise application has {len(ours)} SCIM jobs: {named_jobs(ours)}", "Delete the job that you do not need"
         )
     if others:
-        yield Finding(f"There is another provisioning job, which is stopped: {named_jobs(others)}. It is left as it is.")
+        yield Finding(f"There is another provisioning job, which is stopped: {named_jobs(others)}. This run does not change it.")
     if ours:
         yield Finding("The provisioning job exists.")
         return

@@ -39,7 +39,7 @@ def guarded(
     if is_anyway_left_out:
         yield from forecast_gate.caused_anyway(forecast)
     for hazard in forecast_gate.dangers(forecast, settings, is_anyway_left_out=is_anyway_left_out):
-        yield replace(hazard, why=f"The job runs, so by its next cycle {hazard.why}")
+        yield replace(hazard, why=f"The job is running, so in its next cycle {hazard.why}")
 
 
 def paused_first(
@@ -53,9 +53,13 @@ def paused_first(
         return
     if settings.turn_on != "yes":
         raise StepBlocked(
-            "The job runs with mappings that must change first, and turn_on is no, so the job would stay paused",
+            "The running job uses mappings that this run must change first. It would pause the job, and turn_on is no, so "
+            "the job would stay paused",
             "Set turn_on to yes, or pause the job in Entra (Provisioning > Pause provisioning), then run again",
         )
-    yield Finding("The job runs with mappings that must change first. The run pauses the job now; the last step starts it again.")
+    yield Finding(
+        "The running job uses mappings that this run must change first. This run pauses the job now; the last "
+        "step starts it again."
+    )
     diff = Diff(JOB, "Provisioning Status", "On", "Off until provisioning is turned on again at the end")
     yield Change(JOB, (diff,), graph.pause_job(principal.id, job.id), stops=True)

@@ -60,7 +60,7 @@ from runbook_lib.tenant.view import View
 from runbook_lib.tenant.written import Written, takes_back
 
 # Seen by terraform-provider-azuread, which waits up to five minutes for it (its issue 1013).
-LISTED_LATE = "Entra listed what was saved only after a while; the run waited for it."
+LISTED_LATE = "Entra listed the saved credentials with a delay; this run waited for them."
 
 
 _ACTED_ON = ("Tenant URL", "Provision")  # saved values: where a running job sends, and which people are in its scope
@@ -70,7 +70,7 @@ def _enter_url(customer: Customer) -> Handover:  # use-scim-...; the procedure
     return Handover(
         f"{APP} > Provisioning > New configuration (once Admin Credentials)",
         (
-            "If the portal offers a choice, choose bearer token.",
+            "If the portal offers a choice of authentication methods, choose bearer token.",
             "Paste the whole tenant URL, including the part after the question mark.",
         ),
         (("Tenant URL", tenant_url(customer.endpoint_url)),),
@@ -83,14 +83,14 @@ def _enter_token(
     return Handover(
         f"{APP} > Provisioning > New configuration (once Admin Credentials), then Overview > Properties (once Settings)",
         (
-            "Paste the token as Secret Token. You receive it through a separate, safe channel.",
+            "Paste the token as Secret Token. The sender of this sheet gives it to you through a separate, safe channel.",
             "Choose Test Connection. The test must succeed.",
             "Choose Create (once Save).",
             "In the properties, turn on the prevention of accidental deletions. Enter the threshold and a mail address.",
             "If a scope is shown, choose Sync only assigned users and groups. Apply or save.",
         ),
         (
-            ("Secret Token", "the token, sent apart from this sheet"),
+            ("Secret Token", "the token, sent separately from this sheet"),
             ("Accidental deletion threshold", str(customer.settings.deletion_threshold)),
             ("Scope", "Sync only assigned users and groups"),
         ),
@@ -168,7 +168,7 @@ def save_credentials(
     if acted_on:
         yield from running_job.paused_first(job, principal, mappings_differ=mappings_differ(job, schema), settings=settings)
     if memory.scim_token is None:
-        raise StepWaits(Thing.TOKEN, "A token, whose text is needed to save anything here,", diffs)
+        raise StepWaits(Thing.TOKEN, "A token, which Entra needs before it saves anything here,", diffs)
     yield _saved(saved, principal, job, memory, memory.scim_token, endpoint_url, diffs, settings)
 
 
@@ -241,7 +241,8 @@ def _other_address(saved: SavedCredentials, endpoint_url: str) -> Hazard | None:
     if not saved.tenant_url or same_endpoint(saved.tenant_url, endpoint_url):
         return None
     return Hazard(
-        "replace-tenant-url", f"Entra provisions {saved.tenant_url.partition('?')[0]} with this application, another address"
+        "replace-tenant-url",
+        f"This application provisions {saved.tenant_url.partition('?')[0]}, which is not the endpoint of this connection",
     )
 
 
@@ -303,13 +304,16 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         if not saved.holds_token:
             undo.record.emptied.discard(entra.id)
         if before.get(SECRET_TOKEN):
-            yield Finding("Cannot be undone: the token that Entra held before. Enter it again in Entra before starting the job.")
+            yield Finding(
+                "This undo cannot restore the token that Entra held before. Enter that token in Entra again "
+                "before you start the job."
+            )
         if goes:
             yield undo.along(entra.id)
         elif entra.id in undo.record.emptied:
             yield Change("entra credentials", _emptied(entra.id, saved, before, entry).diffs, listed_late=LISTED_LATE)
         elif not holds or (saved.holds_token and not same_endpoint(saved.tenant_url, endpoint)):
-            yield Finding("Entra no longer holds what this run saved.")
+            yield Finding("Entra no longer holds the credentials that this run saved.")
         elif later := later_run(undo.record, entry, "credentials"):
             yield left(later)
         elif held - undo.record.token_ids:
@@ -320,12 +324,12 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         else:
             change = _emptied(entra.id, saved, before, entry)
             refuse_live(on, undo.stop, change.diffs)
-            yield Finding("A deletion guard that this run turned on stays on.")
+            yield Finding("The deletion guard stays on if this run turned it on.")
             yield replace(change, receive=lambda _answer: _noted(undo, entra.id), listed_late=LISTED_LATE)
 
     reads = (entra.saved, facts.endpoint_url, holds_token(undo.record, entra), running, held_tokens, undo.goes_along(entra.id))
     touches = (entra.saved, *entra.everything, running, held_tokens)
-    return undo.step(number, entry, "Take the token out of Entra", restore, *reads, touches=touches)
+    return undo.step(number, entry, "Remove the token from Entra", restore, *reads, touches=touches)
 
 
 def _noted(undo: Undo, service_principal: str) -> dict[str, str]:
@@ -346,7 +350,7 @@ def _emptied(service_principal: str, saved: SavedCredentials, before: dict[str, 
 
 def _saved_now(entry: Written, view: View) -> Seen:
     is_there = view.read(InEntra(entry.service_principal).saved).holds_token
-    return Seen(is_there, "Entra holds a token there." if is_there else "Entra holds no token there.")
+    return Seen(is_there, "Entra holds a token." if is_there else "Entra holds no token.")
 
 
 UNDO: TakeBack = undone(

@@ -74,11 +74,12 @@ def _turn_on(customer: Customer) -> Handover:  # Start provisioning: use-scim-..
         f"{APP} > Provisioning > Overview",
         (
             "Wait until the sender of this sheet has confirmed in Auth0 that the test user is right.",
-            "Before you start, look through the people assigned here, members of groups included. Send the names of those who "
-            "are disabled or deleted in Entra, whose address or user name was another person's before, or who have one in "
-            "common, to the sender of this sheet, and wait for an answer.",
-            "Sources disagree about people who are disabled before the first cycle: by Microsoft's text it skips them and they "
-            "keep their access to Auth0, by reports it blocks them. Take out of the assignments those who are not to be blocked.",
+            "Before you start, look through the people assigned here, including the members of groups. Send the sender of "
+            "this sheet the names of people who are disabled or deleted in Entra, people whose address or user name "
+            "belonged to another person before, and people who share one. Wait for an answer.",
+            "Sources disagree about people who are disabled before the first cycle. Microsoft's documentation says that "
+            "the cycle skips them, so they keep their access to Auth0. Others report that it blocks them. Remove the "
+            "assignments of people who must not be blocked.",
             "Choose Start provisioning (or set Provisioning Status to On and save).",
         ),
         (("Provisioning Status", "On"),),
@@ -97,13 +98,13 @@ def is_left_alone(
     if job is not None and job.is_quarantined and settings.turn_on == "yes":
         raise StepBlocked(f"The provisioning job is in quarantine ({job.quarantine_reason})", f"See step {Thing.READINESS.step}")
     if settings.turn_on != "yes":
-        yield Skipped("turn_on is no: the job is left as it is.")
+        yield Skipped("turn_on is no: this run does not start or stop the job.")
     is_running = job is not None and job.is_running
     if is_running:
         yield Finding("Provisioning is on.")
         if forecast is not None:
             yield from forecast_gate.told(forecast)
-            yield from (Finding(f"By the next cycle, {hazard.why}.") for hazard in forecast_gate.dangers(forecast, settings))
+            yield from (Finding(f"In the next cycle, {hazard.why}.") for hazard in forecast_gate.dangers(forecast, settings))
     return is_running or settings.turn_on != "yes"
 
 
@@ -118,10 +119,11 @@ def tell_what_no_longer_holds(job: SynchronizationJob | None, conditions: Condit
         words = "; ".join(failing)
         raise StepWaits(
             "",
-            "What a running job stands on",
-            (Diff(JOB, "conditions", f"do not hold: {words}", "all hold"),),
-            came_back=f"The job runs, and what it stands on does not hold ({words}). People are provisioned all the same",
-            do_now="Carry out the steps named in brackets, or stop the job in Entra until they hold; this tool does not stop it",
+            "The set of conditions for a running job",
+            (Diff(JOB, "conditions", f"not met: {words}", "all met"),),
+            came_back=f"The job is running although these conditions are not met: {words}. Entra goes on provisioning people",
+            do_now="Carry out the steps named in brackets, or stop the job in Entra until the conditions are met; this "
+            "tool does not stop it",
         )
 
 
@@ -137,8 +139,9 @@ def guarded(forecast: Forecast | None, saved: SavedCredentials, settings: Tenant
         limit = int(notification_settings(saved, settings)["DeleteThresholdValue"])
         if departing >= limit:
             yield Finding(
-                f"{departing} people may be blocked or deleted, which reaches the deletion guard of {limit}: the job then goes "
-                "into quarantine in its first cycle, until an administrator allows them in Entra (Provisioning > Overview)."
+                f"{departing} people may be blocked or deleted, which reaches the deletion guard of {limit}. The job then "
+                "goes into quarantine in its first cycle, until an administrator allows these deletions in Entra "
+                "(Provisioning > Overview)."
             )
         yield from forecast_gate.dangers(forecast, settings)
 
@@ -147,15 +150,16 @@ def on_scope(saved: SavedCredentials) -> Iterator[Finding]:
     """Say when people who go out of scope keep their access (entra-docs, skip-out-of-scope-deletions)."""
     if saved.values.get("SkipOutOfScopeDeletions", "").lower() == "true":
         yield Finding(
-            "SkipOutOfScopeDeletions is True: people who lose their assignment, or are left out by a scoping filter, keep their "
-            "access in Auth0. People who are disabled or deleted in Entra lose it."
+            "SkipOutOfScopeDeletions is True: people who lose their assignment, or are excluded by a scoping filter, keep "
+            "their access to Auth0. People who are disabled or deleted in Entra lose their access."
         )
 
 
 def started(job: SynchronizationJob, principal: ServicePrincipal, conditions: Conditions) -> Change:
     """Return the start of the job. Raises `StepWaits` that names the conditions that do not hold."""
     if failing := that_fail(conditions):
-        raise StepWaits(Thing.TEST_USER, f"What must hold before starting ({'; '.join(failing)})", (TURNED_ON,))
+        what = f"The start waits for these conditions: {'; '.join(failing)}"
+        raise StepWaits(Thing.TEST_USER, what, (TURNED_ON,), came_back=what, do_now="Carry out the steps named in brackets first")
     return Change(
         JOB,
         (TURNED_ON,),
@@ -203,7 +207,7 @@ def turn_on_unseen(
         return
     if job is None or not principals or schema is None:
         raise StepWaits(Thing.JOB, "The provisioning job", (TURNED_ON,))
-    conditions[f"the token given is the one saved ({Thing.CREDENTIALS.step})"] = lambda: not memory.has_new_token
+    conditions[f"the token sent is the saved one ({Thing.CREDENTIALS.step})"] = lambda: not memory.has_new_token
     conditions[f"the test user was provisioned on demand ({Thing.TEST_USER.step})"] = lambda: (
         user is not None and user.id in memory.tested_ids
     )
@@ -213,8 +217,13 @@ def turn_on_unseen(
 
 
 def _left_to_the_other_side() -> Iterator[Yield]:
-    yield Finding("The Auth0 side was not looked at, so the job is not started on this side's word alone.")
-    remedy = f"When the owner of the Auth0 side has confirmed sections 1 and 2: accept: [{OTHER_SIDE_CONFIRMED}] (YAML)"
+    yield Finding(
+        "This run cannot read Auth0, so it starts the job only after the owner of the Auth0 side has confirmed that side."
+    )
+    remedy = (
+        f"When the owner of the Auth0 side has confirmed sections 1 and 2, set accept: [{OTHER_SIDE_CONFIRMED}] "
+        "(YAML) and run again"
+    )
     yield Handover("", remedy=remedy)
 
 
@@ -224,8 +233,10 @@ def _left_to_the_other_side() -> Iterator[Yield]:
         in_entra(
             _turn_on,
             Evidence.cycles,
-            left_out="turn_on is no: the Entra administrator is not asked to turn provisioning on.",
-            further=lambda _evidence, _settings: f". If five or fewer people are assigned, rely on their confirmation{TAKE_WORD}",
+            left_out="turn_on is no: the hand-over sheet does not ask the Entra administrator to turn provisioning on.",
+            further=lambda _evidence, _settings: (
+                f". If five or fewer people are assigned, rely on the administrator's confirmation{TAKE_WORD}"
+            ),
         ),
         done_without(
             AUTH0,
@@ -328,7 +339,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         if later := later_run(undo.record, entry, "start"):
             yield left(later)
         elif job is None or not job.is_running:
-            yield Finding("The job does not run.")
+            yield Finding("The job is not running.")
         else:
             diff = Diff("provisioning job", "Provisioning Status", "On", "Off")
             request = graph.pause_job(entra.id, job.id)

@@ -62,7 +62,7 @@ def auth0_conditions(
         f"people can be found and linked, and leavers are blocked, by Auth0's mapping ({Thing.SCIM_MAPPING.step})": lambda: (
             scim is not None and not wrong_as_a_whole(scim.mapping, matching)
         ),
-        f"a token has exactly {in_words(settings)} and was used ({Thing.TOKEN_SCOPES.step})": lambda: any(
+        f"a token with exactly {in_words(settings)} has been used ({Thing.TOKEN_SCOPES.step})": lambda: any(
             is_exact(t, wanted_scopes(settings)) and t.last_used_at for t in tokens or ()
         ),
     }
@@ -81,13 +81,13 @@ def entra_conditions(
 ) -> Conditions:
     """Return what must hold in Entra while the job runs: by words, what tells whether it does."""
     return {
-        f"there is one enterprise application of the name, and no other run is at work on it ({_APPLICATION})": lambda: (
+        f"there is one enterprise application with this name, and no other run is working on it ({_APPLICATION})": lambda: (
             len(principals) == 1 and not other_claim
         ),
-        f"at least one person is assigned, and everyone who has access ({Thing.ASSIGNMENTS.step})": lambda: (
+        f"at least one person is assigned, and so is everyone who has access ({Thing.ASSIGNMENTS.step})": lambda: (
             bool(assigned) and {entry.principal_id for entry in access} <= {entry.principal_id for entry in assigned}
         ),
-        f"no other job of the application runs ({Thing.JOB.step})": lambda: (
+        f"no other job of the application is running ({Thing.JOB.step})": lambda: (
             not any(job.is_running for job in jobs if job.template_id != SCIM_TEMPLATE_ID)
         ),
         f"tenant URL, token and deletion guard are saved ({Thing.CREDENTIALS.step})": lambda: (
@@ -113,10 +113,8 @@ def _mapping_conditions(schema: SynchronizationSchema, settings: TenantSettings)
             and any(other.precedence == 1 for other in schema.rows())
             and not any(checks.flaws_of_matching(schema))
         ),
-        f"groups are sent just where groups_mapping wants it ({_MAPPINGS})": lambda: groups_mapping.is_as_wanted(
-            schema, settings
-        ),
-        f"a departure reaches Auth0 through the row of active ({_MAPPINGS})": lambda: not any(checks.flaws_of_departures(schema)),
+        f"groups are sent exactly if groups_mapping is on ({_MAPPINGS})": lambda: groups_mapping.is_as_wanted(schema, settings),
+        f"the row of active tells Auth0 of a departure ({_MAPPINGS})": lambda: not any(checks.flaws_of_departures(schema)),
     }
 
 

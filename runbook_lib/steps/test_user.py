@@ -57,8 +57,9 @@ def _test(customer: Customer) -> Handover:  # provision-on-demand
         f"{APP} > Provisioning > Provision on demand",
         (
             "Select the user, choose Provision.",
-            "A good result: the user was updated, or skipped because nothing had to change.",
-            "A bad result: the user was created, or not found in the target. Then stop and tell the sender of this sheet.",
+            "A good result: Entra updated the user, or skipped the user because nothing had to change.",
+            "A bad result: Entra created the user, or did not find the user in the target. Stop and tell the sender of "
+            "this sheet.",
         ),
         (("User", customer.settings.test_user),),
     )
@@ -83,7 +84,7 @@ def _token_is_refused(answer: Response) -> bool:
 # has to do; a person's update is the same when it is sent twice.
 # entra-docs, provision on demand: "up to a few minutes between when an object is assigned and when that assignment is honored".
 ASSIGNMENT_COUNTS = Patience(
-    "Entra honoured the new assignment only after a while; provision on demand was repeated until it did.",
+    "Entra recognized the new assignment with a delay; this run repeated provision on demand until it did.",
     _assignment_does_not_count,
     is_once_more=_token_is_refused,
 )
@@ -100,7 +101,8 @@ def ready_for_testing(job: SynchronizationJob | None, settings: TenantSettings) 
     if job.is_quarantined:
         raise StepBlocked(
             f"The provisioning job is in quarantine ({job.quarantine_reason})",
-            "Look at Provisioning > Overview in Entra, fix the cause and let an administrator clear it; this tool never does",
+            "Look at Provisioning > Overview in Entra, fix the cause and have an administrator clear the quarantine; this "
+            "tool never clears it",
         )
     yield Finding("The job is ready.")
 
@@ -118,9 +120,9 @@ def provision_unseen(
 ) -> Iterator[Yield]:
     """Provision one user, and take Entra's verdict for it; it is not repeated once this tool has it, or the job runs."""
     user = fit_in_entra(user, groups, access, settings)
-    unseen = "Whether their id in Auth0 is the old one cannot be seen from here."
+    unseen = "This run cannot see whether the person kept their user id in Auth0."
     if user.id in memory.tested_ids or (job is not None and job.is_running):
-        yield Finding(f"{user.display_name} was provisioned on demand, or cycles run. {unseen}")
+        yield Finding(f"{user.display_name} was provisioned on demand, or the job's cycles have run. {unseen}")
         return
     yield Finding(unseen)
     diff = Diff(f"user {user.display_name}", "provisioned on demand", "", "updated in Auth0")
@@ -201,7 +203,7 @@ def provision_on_demand(
     user, profile = _fit_for_testing(user, groups, access, profiles, settings)
     where = scim.auth0_attribute(EXTERNAL_ID) if scim else None
     if where and profile.attribute(where) == user.id:
-        yield Finding(f"{user.display_name} is linked: Auth0 holds the Entra object id as external id.")
+        yield Finding(f"{user.display_name} is linked: Auth0 holds the Entra object id as the external id.")
         return
     diff = Diff(f"user {user.display_name}", "external id in Auth0", "", "the Entra object id")
     tested_user.refuse_harm(asked().of(user.id), profile, settings)
@@ -248,18 +250,18 @@ def _fit_for_testing(
     user = fit_in_entra(user, groups, access, settings)
     if not profiles:
         raise StepBlocked(
-            f"{user.display_name} ({user.user_principal_name}, {user.mail or 'no mail address'}) has no user in Auth0 on this "
-            "connection: none was found by mail address, user name, object id or external id",
-            "Let them sign in once, or set test_user to a person who has",
+            f"{user.display_name} ({user.user_principal_name}, {user.mail or 'no mail address'}) has no Auth0 user on this "
+            "connection: a search by mail address, user name, object id and external id found none",
+            "Let the person sign in once, or set test_user to a person who has an Auth0 user",
         )
     if len(profiles) > 1:
         raise StepBlocked(
             f"{len(profiles)} Auth0 users of this connection are {user.display_name}'s: "
             f"{', '.join(profile.user_id for profile in profiles)}",
-            "Set test_user to a user with one profile",
+            "Set test_user to a person with one Auth0 user",
         )
     if profiles[0].is_blocked:
-        raise StepBlocked(f"{user.display_name} is blocked in Auth0", "Set test_user to a user who may sign in")
+        raise StepBlocked(f"{user.display_name} is blocked in Auth0", "Set test_user to a person who may sign in")
     return user, profiles[0]
 
 
@@ -269,11 +271,12 @@ def fit_in_entra(
     """Return the test user. Raises `StepBlocked` when they are unknown, disabled or not assigned."""
     if user is None:
         raise StepBlocked(
-            f"Entra knows no user {settings.test_user}", "Set test_user to the user principal name of an assigned user"
+            f"Entra has no user {settings.test_user}", "Set test_user to the user principal name of an assigned user"
         )
     if not user.is_enabled:
         raise StepBlocked(
-            f"{user.display_name} is disabled in Entra and would be blocked in Auth0", "Set test_user to an enabled user"
+            f"{user.display_name} is disabled in Entra, so Entra would block them in Auth0",
+            "Set test_user to a person whose account is enabled",
         )
     if not ({user.id} | groups) & {entry.principal_id for entry in access}:
         raise StepBlocked(f"{user.display_name} is not assigned to the sign-in application", "Set test_user to an assigned user")
@@ -317,7 +320,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
     """Say what cannot be taken back."""
 
     def tell(_settings: Any) -> Iterator[Yield]:
-        yield left("Cannot be undone: what provisioning wrote into the test user's profile, its external id included, stays.")
+        yield left("An undo cannot remove what provisioning wrote into the test user's profile, including the external id.")
 
     return undo.step(number, entry, "Keep the test user as provisioned", tell)
 

@@ -22,20 +22,20 @@ def refuse_harm(person: PersonForecast | None, profile: Auth0User, settings: Ten
     `person` is None where the forecast does not know them: then their fate is unknown.
     """
     if person is None:
-        raise StepBlocked(f"What would happen to the test user of {profile.user_id} is not foretold", _ANOTHER)
+        raise StepBlocked(f"The forecast does not cover the test user of {profile.user_id}", _ANOTHER)
     for kind in person.harms:
         if kind not in _ACCEPTABLE or not settings.accepts(kind.accept_word, 1):
-            raise StepBlocked(f"On demand, {forecast_gate.harm((person,), kind)}", _ANOTHER)
+            raise StepBlocked(f"With provision on demand, {forecast_gate.harm((person,), kind)}", _ANOTHER)
     if not person.in_scope and Fate.CANNOT_TELL not in person.fates:
         raise StepBlocked(
-            f"Entra would skip {person.person}, who is not in the scope of the job: {person.scope_reason}",
+            f"Entra would skip {person.person}, who is outside the scope of the job: {person.scope_reason}",
             f"Set test_user to a person who meets the scoping filter that step {Thing.MAPPINGS.step} shows",
         )
     if person.fates == (Fate.NO_USER,):
         raise StepBlocked(
-            f"Entra would not find {profile.user_id} for {person.person}: neither the user name {person.upn} nor the mail "
-            f"address {person.mail or '(none)'} is that of the Auth0 user",
-            "Let them sign in once, which renews both in Auth0, or set test_user to another person",
+            f"Entra would not find {profile.user_id} for {person.person}: the Auth0 user has neither the user name "
+            f"{person.upn} nor the mail address {person.mail or '(none)'}",
+            "Let the person sign in once, which updates both in Auth0, or set test_user to another person",
         )
     if person.fate is Fate.TWO_USERS:
         users = ", ".join(person.auth0_users)
@@ -44,6 +44,6 @@ def refuse_harm(person: PersonForecast | None, profile: Auth0User, settings: Ten
     if person.auth0_users and person.matched_by and profile.user_id not in person.auth0_users:
         users = ", ".join(person.auth0_users)
         raise StepBlocked(
-            f"Entra would update {users} and not {profile.user_id}, the user that has {person.person}'s mail address",
+            f"Entra would update {users} instead of {profile.user_id}, which has the mail address of {person.person}",
             "Set test_user to another person",
         )

@@ -69,7 +69,7 @@ def test_hand_over_from_sheet_and_token_to_verification(guide, control, tmp_path
     make.click()
     shown = guide.card("2.2").get_by_role("group", name="SCIM token, shown once")
     expect(shown).to_be_visible()
-    expect(guide.card("2.2")).to_contain_text("waits to be used")  # the card was drawn again, and what it shows stayed
+    expect(guide.card("2.2")).to_contain_text("has not used it yet")  # the card was drawn again, and what it shows stayed
     token = shown.locator("code").inner_text()
     assert TOKEN.fullmatch(token)
     shown.get_by_role("button", name="Copy").click()
@@ -162,7 +162,7 @@ def test_the_mirror_from_what_was_sent_to_provisioning_turned_on(guide, control)
     guide.page.get_by_role("button", name="Plan all steps").click()
     expect(guide.state("3.2")).to_contain_text("To do")
     expect(guide.state("1.2")).to_contain_text("Handed over")
-    expect(guide.card("2.2")).to_contain_text("Given by the owner of the Auth0 side: the token")
+    expect(guide.card("2.2")).to_contain_text("The owner of the Auth0 side sent the token")
     assert len(writes(control)) == before
 
     for number in ("3.2", "3.3", "3.4", "3.6", "3.12", "4.2"):
@@ -202,7 +202,7 @@ def test_the_mirror_before_anything_was_sent_makes_the_sheet_for_the_owner(guide
     guide.start_card.get_by_label("Test user").fill(row["test_user"])
     guide.page.get_by_role("button", name="Plan all steps").click()
     expect(guide.state("1.2")).to_contain_text("Handed over")
-    expect(guide.card("3.2")).to_contain_text("Waits for what the owner of the Auth0 side sends back")
+    expect(guide.card("3.2")).to_contain_text("Waiting for the owner of the Auth0 side to send the endpoint")
     assert writes(control) == []
     summary = guide.page.locator("#scim-summary")
     summary.get_by_role("button", name="Write the report").click()

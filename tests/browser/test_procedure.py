@@ -87,7 +87,7 @@ def test_from_the_plan_to_provisioning_on_in_at_most_six_clicks(guide, control):
 
 REFUSED = {
     "oid-with-users": ("1.2", "User ids come from the object id"),
-    "common-endpoint": ("1.2", "people from other directories sign in"),
+    "common-endpoint": ("1.2", "users from other directories sign in"),
     "token-limit": ("2.2", "SCIM tokens already"),
     "no-options-scope": ("0.1", "without its options"),
 }

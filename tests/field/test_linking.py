@@ -37,7 +37,7 @@ def test_a_running_job_whose_row_of_active_was_removed_since(customer, carry_out
     rows = {row["step"]: row for row in run.rows}
     assert (run.status, run.writes(), found.job["schedule"]["state"]) == ("blocked", [], "Active")
     assert "people who leave keep their access" in rows["3.12"]["reason"]
-    assert "a departure reaches Auth0 through the row of active (3.12)" in rows["4.3"]["reason"]
+    assert "the row of active tells Auth0 of a departure (3.12)" in rows["4.3"]["reason"]
     assert "Provisioning is on." in rows["4.3"]["reason"]
 
 

@@ -67,7 +67,10 @@ def test_a_user_name_given_again_would_write_into_the_old_persons_user(customer,
     grady["userPrincipalName"] = "grady.archie@fresh.onmicrosoft.com"
     christie["userPrincipalName"] = "grady@fresh.onmicrosoft.com"
     step, reason, _ = held("fresh")
-    assert (step, "Christie Cline (grady@fresh.onmicrosoft.com; the user is that of Grady Archie)" in reason) == ("4.3", True)
+    assert (step, "Christie Cline (grady@fresh.onmicrosoft.com; the Auth0 user belongs to Grady Archie)" in reason) == (
+        "4.3",
+        True,
+    )
 
 
 def test_a_person_with_two_users_is_named_and_holds_nothing(sandbox, customer, carry_out, tenant):
@@ -91,7 +94,7 @@ def test_a_user_blocked_by_hand_would_be_unblocked(customer, held, carry_out, te
     found = customer("fresh")
     found.profile(found.person("diego"))["blocked"] = True
     step, reason, _ = held("fresh")
-    assert (step, "1 person is blocked in Auth0 and would be unblocked: Diego Siciliani" in reason) == ("4.3", True)
+    assert (step, "1 person is blocked in Auth0 now and would be unblocked: Diego Siciliani" in reason) == ("4.3", True)
     assert carry_out(tenant("fresh", accept=("unblock",))).status == "done"
 
 

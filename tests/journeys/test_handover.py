@@ -89,7 +89,7 @@ def test_hand_over_carries_out_the_auth0_side_and_hands_over_the_rest(sandbox, h
         "PASSED", "PASSED", "CHANGED", "CHANGED", "PASSED", "HANDOVER", "PASSED"
     ]  # fmt: skip
     assert {statuses[step] for step in SECTIONS_3_AND_4[1:]} == {"HANDOVER"}
-    assert "cannot be checked" not in row(run, "0.2")["reason"]  # the connection names this tenant
+    assert "cannot check that the connection" not in row(run, "0.2")["reason"]  # the connection names this tenant
     assert tokens_of(sandbox) == []  # a token made by a headless run would be lost
     assert connection_of(sandbox, "fresh")["options"]["userid_attribute"] == "sub"
 
@@ -144,7 +144,7 @@ def test_the_administrators_work_is_verified_from_auth0_alone(sandbox, handed, a
     text = made_token(page, handed())
     waiting = carry_out(handed())
     assert (waiting.status, row(waiting, "2.2")["status"]) == ("handover", "HANDOVER")
-    assert "waits to be used" in row(waiting, "2.2")["reason"]
+    assert "has not used it yet" in row(waiting, "2.2")["reason"]
 
     done = carry_out(administrator(text, accept=("other-side-confirmed",)))
     assert (done.status, services(done)) == ("done", {"graph", "login"})
@@ -338,7 +338,7 @@ def test_the_mirror_carries_out_entra_and_starts_only_on_the_owners_word(sandbox
     assert ("other-side-confirmed" in row(run, "4.3")["remedy"], job["schedule"]["state"]) == (True, "Disabled")
     assert saved.secrets["SecretToken"] == text
     assert connection_of(sandbox, "fresh")["id"] in principal["notes"]
-    assert "cannot be seen" in row(run, "4.2")["reason"]
+    assert "cannot see whether the person kept their user id" in row(run, "4.2")["reason"]
 
     confirmed = carry_out(administrator(text, accept=("other-side-confirmed",)))
     assert (confirmed.status, job["schedule"]["state"]) == ("done", "Active")

@@ -237,7 +237,7 @@ def _no_assignment_permission(sandbox, customer):
         (_nobody_assigned, "3.3", "The sign-in application has no assignments"),
         (_test_user_disabled, "4.2", "disabled in Entra"),
         (_test_user_not_assigned, "4.2", "not assigned"),
-        (_test_user_never_signed_in, "4.2", "no user in Auth0"),
+        (_test_user_never_signed_in, "4.2", "no Auth0 user"),
     ],
 )
 def test_each_refusal_has_its_own_words_and_sends_no_write(spoil, step, words, sandbox, tenant, carry_out, entra):

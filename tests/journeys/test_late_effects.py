@@ -29,7 +29,7 @@ def run_by_its_clock(sandbox, tmp_path):
     return run
 
 
-SAVED = "Entra listed what was saved only after a while; the run waited for it."
+SAVED = "Entra listed the saved credentials with a delay; this run waited for them."
 LATE = {
     "assignments_count_after": {"seconds": 180},
     "assignments_list_after": {"seconds": 30},
@@ -49,7 +49,7 @@ def test_a_fresh_tenant_is_done_in_one_run_though_assignments_count_and_secrets_
     assert waited == {
         "3.3": "Entra listed the new assignments with a delay; this run waited for them.",
         "3.6": SAVED,
-        "4.2": "Entra honoured the new assignment only after a while; provision on demand was repeated until it did.",
+        "4.2": "Entra recognized the new assignment with a delay; this run repeated provision on demand until it did.",
     }
     assert all(what in report for what in waited.values())
 
@@ -100,7 +100,7 @@ def test_nothing_is_waited_for_where_nothing_is_late(control, tenant, run_by_its
     control("POST", "/world", {name: {"calls": 0} for name in LATE})
     status, rows, events, _ = run_by_its_clock(tenant("fresh"))
     assert (status, [event for event in events if event["event"] == "waiting"]) == ("done", [])
-    assert "after a while" not in json.dumps(rows)
+    assert "with a delay" not in json.dumps(rows)
 
 
 class ProcessEnds(BaseException):

@@ -30,7 +30,7 @@ def test_a_token_whose_answer_was_lost_is_named_and_left_since_others_may_have_m
     first, _ = tokens_of(sandbox, "fresh")
     row = next(row for row in run.rows if row["step"] == "2.2")
     assert (run.status, [write for write in run.writes() if write.startswith("DELETE")]) == ("done", [])
-    assert f"Auth0 shows {first} of that time. It is left" in row["reason"]
+    assert f"Auth0 lists {first} from that time. This run leaves it in place" in row["reason"]
     again = carry_out(tenant("fresh"))
     assert (again.status, again.writes(), first in str(again.rows)) == ("unchanged", [], True)
 
@@ -181,4 +181,4 @@ def test_a_token_that_is_about_to_end_is_named_with_its_day(sandbox, tenant, car
     sandbox.world.clock.advance(350 * 86_400)
     again = carry_out(tenant("fresh"))
     row = next(row for row in again.rows if row["step"] == "2.2")
-    assert (again.status, "ends on 2027-01-05, in 14 days" in row["reason"]) == ("unchanged", True)
+    assert (again.status, "expires on 2027-01-05, in 14 days" in row["reason"]) == ("unchanged", True)

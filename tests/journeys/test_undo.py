@@ -57,7 +57,7 @@ def test_a_fresh_tenant_is_as_before_and_a_second_undo_does_nothing(sandbox, ten
     assert (status, state_of(sandbox, customer)) == ("done", before)
     assert writes[0][1] == "pause"
     assert take_back(tenant("fresh"), run.out)[::2] == ("unchanged", [])
-    assert any("Cannot be undone" in row["reason"] for row in rows)
+    assert any("An undo cannot remove" in row["reason"] for row in rows)
 
 
 def test_plan_writes_nothing_and_names_what_apply_then_does(tenant, carry_out, take_back):
@@ -107,7 +107,7 @@ def test_assignments_stay_while_a_job_runs_that_the_run_did_not_start(tenant, ca
     assert (run.status, run.statuses()["3.3"]) == ("done", "CHANGED")
     _, rows, writes = take_back(tenant("complete"), run.out)
     assert not [path for method, path in writes if method == "DELETE"]
-    assert "would be blocked" in " ".join(row["reason"] for row in rows)
+    assert "would block in Auth0" in " ".join(row["reason"] for row in rows)
     assert oidc != application
 
 
@@ -214,5 +214,5 @@ def test_what_others_did_inside_of_the_application_keeps_it(sandbox, tenant, car
     status, rows, _ = take_back(tenant("fresh"), run.out)
     assert principal["id"] in customer.service_principals
     row = next(row for row in rows if "enterprise application" in row["title"])
-    assert (status, row["status"], "its notes were edited" in row["reason"]) == ("done", "NOTED", True)
+    assert (status, row["status"], "someone else has edited its notes" in row["reason"]) == ("done", "NOTED", True)
     assert (saved.secrets.get("SecretToken"), principal["notes"]) == (None, "\nAsk Miriam before you delete this.")

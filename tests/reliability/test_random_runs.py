@@ -92,7 +92,7 @@ def test_undo_leaves_and_names_the_application_whose_answer_was_lost(tmp_path, e
     undone = laboratory.undo(1)
     assert made["id"] in laboratory.entra.service_principals
     assert not [write for write in undone.writes if write.startswith("DELETE /v1.0")]
-    assert "undo again later to look" in (laboratory.out(1) / "undo.json").read_text()
+    assert "undo again later to check" in (laboratory.out(1) / "undo.json").read_text()
     for _ in range(10):  # the sandbox hides what was made for a number of readings
         again = laboratory.undo(1)
         assert (again.status, again.writes) == ("unchanged", [])

@@ -39,7 +39,7 @@ def test_the_job_goes_when_only_a_note_of_others_keeps_the_application(tmp_path)
     lab.undo(1)
     [application] = lab.applications()
     assert lab.entra.provisioning[application["id"]].jobs == {}
-    assert any("its notes were edited" in row["reason"] for row in results_of(lab.out(1)))
+    assert any("someone else has edited its notes" in row["reason"] for row in results_of(lab.out(1)))
 
 
 def test_the_job_stays_when_others_have_edited_its_mappings_between_two_undos(tmp_path):
@@ -79,7 +79,7 @@ def test_an_application_left_because_of_an_edit_is_left_by_the_next_undo_too(tmp
     [saved] = lab.entra.provisioning.values()
     assert (len(saved.jobs), application["notes"]) == (1, None)
     assert {a["resourceId"] for a in lab.entra.assignments} == {lab._oidc()}
-    reason = "Left in place: its attribute mappings were changed since."
+    reason = "Left in place: someone else has changed its attribute mappings since."
     assert [row["reason"] for row in results_of(lab.out(1)) if "test user" not in row["title"]] == [reason, reason]
 
 
@@ -98,8 +98,8 @@ def test_what_is_in_an_application_that_stays_is_taken_back_although_the_reason_
     lab.simulation._routed = watched
     assert lab.undo(1).status == "done"
     rows = {row["title"].partition(" (")[0]: row for row in results_of(lab.out(1))}
-    assert "its notes were edited" in rows["Delete the enterprise application"]["reason"]
-    assert [row["title"] for row in rows.values() if "It goes with" in row["reason"]] == []
+    assert "someone else has edited its notes" in rows["Delete the enterprise application"]["reason"]
+    assert [row["title"] for row in rows.values() if "Deleting the enterprise application" in row["reason"]] == []
     assert [a for a in lab.entra.assignments if a["resourceId"] == application["id"]] == []
     assert [saved.jobs for saved in lab.entra.provisioning.values()] == [{}]
 
@@ -157,7 +157,7 @@ def test_an_application_in_which_administrators_set_up_signing_in_stays(tmp_path
     document |= edit
     assert (lab.undo(1).status, lab.undo(1).writes) == ("done", [])
     [row] = [row for row in results_of(lab.out(1)) if row["title"].startswith("Delete the enterprise application")]
-    assert row["reason"] == f"Left in place: it has {words} for people who sign in."
+    assert row["reason"] == f"Left in place: it is set up for sign-ins ({words})."
     assert {name: document[name] for name in edit} == edit
     assert [saved.jobs for saved in lab.entra.provisioning.values()] == [{}]
 
@@ -185,12 +185,12 @@ def test_what_got_no_answer_is_settled_once_nothing_of_it_shows_after_an_hour(tm
     assert lab.run().status == "killed"
     lab.mend()
     [row] = [row for row in (lab.undo(1), results_of(lab.out(1)))[1] if "SCIM token" in row["title"]]
-    assert (row["status"], "undo again later to look" in row["reason"]) == ("NOTED", True)
+    assert (row["status"], "undo again later to check" in row["reason"]) == ("NOTED", True)
     lab.elapsed_s += HOUR_S
     lab.world.clock.advance(HOUR_S)
     assert lab.undo(1).writes == []
     [row] = [row for row in results_of(lab.out(1)) if "SCIM token" in row["title"]]
-    assert (row["status"], row["reason"].partition(":")[0]) == ("UNCHANGED", "Nothing of it is there")
+    assert (row["status"], row["reason"].partition(":")[0]) == ("UNCHANGED", "Nothing is left to undo")
     assert lab.undo(1).about == "nothing to do"
 
 

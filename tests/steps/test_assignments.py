@@ -174,7 +174,10 @@ def test_3_3_pauses_a_job_that_runs_by_other_mappings(found, is_paused):
 def test_3_3_pauses_no_job_that_it_would_not_start_again():
     settings = SETTINGS.model_copy(update={"turn_on": "no"})
     reason, _remedy = refusal("3.3", settings, assignments=(), job=RUNNING, schema=schema())
-    assert reason == "The job runs with mappings that must change first, and turn_on is no, so the job would stay paused"
+    assert reason == (
+        "The running job uses mappings that this run must change first. It would pause the job, and turn_on "
+        "is no, so the job would stay paused"
+    )
 
 
 def test_3_3_does_not_look_at_a_forecast_while_no_job_runs():

@@ -378,7 +378,10 @@ def test_3_12_holds_back_what_the_next_cycle_of_a_running_job_would_act_on():
 
 def test_3_12_pauses_no_job_that_it_would_not_start_again():
     reason, _remedy = refusal("3.12", SETTINGS.model_copy(update={"turn_on": "no"}), schema=schema(), job=RUNNING)
-    assert reason == "The job runs with mappings that must change first, and turn_on is no, so the job would stay paused"
+    assert reason == (
+        "The running job uses mappings that this run must change first. It would pause the job, and turn_on "
+        "is no, so the job would stay paused"
+    )
 
 
 # 3.13

@@ -41,19 +41,22 @@ OWN = FieldChange("app_metadata.department", "billing group 7", "Sales", owned=T
     ("one", "name", "why"),
     [
         (person("Bea", Fate.BLOCK), "block", "1 person would be blocked in Auth0 and lose their sessions: Bea (bea@contoso.com)"),
-        (person("Bea", Fate.UNBLOCK), "unblock", "1 person is blocked in Auth0 and would be unblocked: Bea (bea@contoso.com)"),
+        (
+            person("Bea", Fate.UNBLOCK),
+            "unblock",
+            "1 person is blocked in Auth0 now and would be unblocked: Bea (bea@contoso.com)",
+        ),
         (person("Bea", Fate.DELETE), "delete", "1 person would be deleted in Auth0: Bea (bea@contoso.com)"),
         (
             person("Bea", Fate.SOMEONE_ELSES_USER, other_people=("Abe",)),
             "someone-elses-user",
-            "1 person would be written into an Auth0 user that is another person's: Bea (bea@contoso.com; the user is that of "
-            "Abe)",
+            "1 person would be written into an Auth0 user that is another person's: Bea (bea@contoso.com; the Auth0 user "
+            "belongs to Abe)",
         ),
         (
             person("Bea", Fate.UPDATE, changes=(OWN,)),
             "values-written-over",
-            "1 person would lose values that the application keeps in the profile: Bea (bea@contoso.com; "
-            "app_metadata.department)",
+            "1 person would lose profile values that the application keeps: Bea (bea@contoso.com; app_metadata.department)",
         ),
         (
             person("Bea", Fate.CANNOT_TELL, reason="the expression uses Guid"),
@@ -97,9 +100,9 @@ def test_hidden_groups_and_what_was_not_read_are_held_and_the_permission_is_name
     [hazard] = dangers(hidden_groups=("Support",), incomplete=("The list of users ended early.", "Xerxes was not read"))
     assert hazard == Hazard(
         "cannot-tell",
-        "The members of Support are hidden from this sign-in, so their outcome cannot be predicted. Grant the app registration "
-        "Member.Read.Hidden and have an administrator consent. The list of users ended early. "
-        "Xerxes was not read",
+        "This sign-in cannot see the members of Support, so the forecast cannot predict their outcome. Grant the app "
+        "registration Member.Read.Hidden and have an administrator grant consent. The list of users ended early. Xerxes "
+        "was not read",
     )
 
 
@@ -122,27 +125,27 @@ def test_what_is_left_is_named_with_what_to_do():
     people = (person("Ann", Fate.LEAVER), person("Bea", Fate.TWO_USERS), person("Cid", Fate.NO_USER))
     counts, left, _table = forecast_gate.told(Forecast(people, assigned=3))
     assert counts == Finding(
-        "3 people are assigned, members of groups included; forecast: 1 no user, 1 two users, 1 leaver who stays active."
+        "3 people are assigned, including members of groups; forecast: 1 no user, 1 two users, 1 leaver who stays active."
     )
     assert left == Table(
         "People left unchanged by the next cycle",
-        ("people", "what is so", "what to do", "who"),
+        ("people", "situation", "what to do", "who"),
         (
             (
                 "1",
-                "left Entra or lost access, and may stay active in Auth0: by Microsoft's text the cycle skips them, by reports "
-                "it blocks them",
-                "Block them in Auth0 by hand if they are to lose their access",
+                "left Entra or lost access, and may stay active in Auth0: Microsoft's documentation says that the cycle "
+                "skips them, others report that it blocks them",
+                "Block them in Auth0 by hand if they must lose their access",
                 "Ann (ann@contoso.com)",
             ),
             (
                 "1",
-                "have several Auth0 users: where several match, Entra updates and blocks none; where one matches, it never "
-                "touches the others, which keep their access when the person leaves",
-                "Delete or block the user that is not in use",
+                "have several Auth0 users: if several match, Entra neither updates nor blocks any of them; if one "
+                "matches, Entra never touches the others, which keep their access when the person leaves",
+                "Delete or block the Auth0 user that is not in use",
                 "Bea (bea@contoso.com)",
             ),
-            ("1", "have no user in Auth0 yet", "Nothing: they can be linked after a first sign-in", "Cid (cid@contoso.com)"),
+            ("1", "have no user in Auth0 yet", "Nothing: Entra can link them after their first sign-in", "Cid (cid@contoso.com)"),
         ),
     )
 
@@ -150,10 +153,9 @@ def test_what_is_left_is_named_with_what_to_do():
 def test_counts_say_what_was_assumed():
     words = forecast_gate.counted(Forecast((), nested_groups=2, saw_auth0=False, assumes_default_mapping=True))
     assert words == (
-        "0 people are assigned, members of groups included; forecast: no one is affected; 2 nested groups are not "
-        "provisioned; the mapping that a new "
-        "job has, with the changes of this procedure, was assumed; this run cannot read Auth0, so everyone counts as having a "
-        "user there"
+        "0 people are assigned, including members of groups; forecast: no one is affected; Entra does not "
+        "provision 2 nested groups; there is no job yet, so the forecast assumes the default mapping with the changes of this "
+        "procedure; this run cannot read Auth0, so the forecast assumes that everyone has a user there"
     )
 
 
@@ -212,7 +214,7 @@ def test_of_a_very_long_forecast_the_table_shows_those_at_risk():
     people = (*(person(f"P{number:04}", Fate.SAME) for number in range(600)), person("Zoe", Fate.BLOCK))
     table = forecast_gate.table_of(Forecast(people))
     assert (len(table.rows), table.rows[0][0]) == (500, "Zoe")
-    assert table.title.endswith("(first 500 of 601, all are in forecast.csv)")
+    assert table.title.endswith("(first 500 of 601; forecast.csv has all)")
 
 
 @pytest.mark.parametrize("count", [10, 11])
@@ -262,7 +264,8 @@ def test_a_write_that_a_running_job_acts_on_is_held_as_a_start_is():
     assert found[0] == Finding("The job is running, so the next cycle applies this change.")
     assert found[-1] == Hazard(
         "block",
-        "The job runs, so by its next cycle 1 person would be blocked in Auth0 and lose their sessions: Bea (bea@contoso.com)",
+        "The job is running, so in its next cycle 1 person would be blocked in Auth0 and lose their sessions: Bea "
+        "(bea@contoso.com)",
         1,
     )
 
@@ -277,7 +280,7 @@ def test_where_no_job_runs_the_forecast_is_not_even_read(job):
 
 def test_a_running_job_of_other_mappings_is_paused_before_anything_else():
     finding, change = running_job.paused_first(RUNNING, PRINCIPAL, mappings_differ=True, settings=SETTINGS)
-    assert finding.text.startswith("The job runs with mappings that must change first. The run pauses the job now")
+    assert finding.text.startswith("The running job uses mappings that this run must change first. This run pauses the job now")
     assert change.request.line.endswith("/jobs/job/pause")
     assert (change.on, change.stops, change.undo) == ("provisioning job", True, None)
     assert change.diffs == (
@@ -311,5 +314,5 @@ def test_people_who_would_get_a_manager_are_named_with_what_to_do():
     [table] = [one for one in found if isinstance(one, Table) and one.title == "People who would get a manager in Auth0"]
     [(count, what, cure, who)] = table.rows
     assert (count, who) == ("1", "Ann (ann@contoso.com)")
-    assert ("their departure included" in what, "Delete the row of manager in Entra" in cure) == (True, True)
+    assert ("not even their departure" in what, "Delete the row of manager in Entra" in cure) == (True, True)
     assert not [one for one in forecast_gate.told(Forecast((person("Bea", Fate.UPDATE),))) if "manager" in str(one)]

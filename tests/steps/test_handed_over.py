@@ -72,12 +72,12 @@ def test_a_step_in_entra_is_open_until_auth0_shows_it_or_the_administrator_confi
     opened = handover("3.6", settings, evidence=shows_nothing)
     assert (opened.state, opened.remedy) == (
         "open",
-        "Send handover.html to the administrator of contoso.onmicrosoft.com; run again when it is done",
+        "Send handover.html to the administrator of contoso.onmicrosoft.com; run again when they have carried it out",
     )
     assert handover("3.6", settings).state == "seen"
     assert handover("3.6", without("entra", **CONFIRMED), evidence=shows_nothing).state == "confirmed"
     assert said("3.6", without("entra", **CONFIRMED), evidence=shows_nothing) == [
-        "Confirmed by the administrator (other-side-confirmed); not verified."
+        "According to the settings (other-side-confirmed), the administrator has confirmed this step. This run cannot verify it."
     ]
 
 
@@ -94,7 +94,7 @@ def test_the_sheet_says_exactly_what_to_enter():
 
 def test_where_provisioning_is_not_to_be_turned_on_the_administrator_gets_nothing_to_do():
     assert planned("4.3", without("entra", turn_on="no")) == [
-        Skipped("turn_on is no: the Entra administrator is not asked to turn provisioning on.")
+        Skipped("turn_on is no: the hand-over sheet does not ask the Entra administrator to turn provisioning on.")
     ]
 
 
@@ -178,7 +178,9 @@ def test_what_became_of_a_token_is_told():
 def test_without_a_sign_in_to_auth0_its_steps_are_instructions_and_entra_s_wait_for_what_is_sent_back():
     assert {kind for number, kind in kinds(AUTH0).items() if number[0] in "1234"} == {Kind.NOTE}
     [waits] = planned("3.2", AUTH0)
-    assert waits == Finding("Waits for what the owner of the Auth0 side sends back: endpoint and client id (2.1), token (2.2).")
+    assert waits == Finding(
+        "Waiting for the owner of the Auth0 side to send the endpoint and client id (2.1) and the token (2.2)."
+    )
 
 
 def test_once_endpoint_and_token_are_sent_back_the_steps_in_entra_are_done():
@@ -189,7 +191,7 @@ def test_once_endpoint_and_token_are_sent_back_the_steps_in_entra_are_done():
 def test_a_step_in_auth0_is_open_until_its_owner_confirms_it():
     assert handover("1.2", AUTH0).state == "open"
     assert handover("1.2", AUTH0).remedy == (
-        "Send handover.html to the administrator of acme.eu.auth0.com; run again with what they send back"
+        "Send handover.html to the administrator of acme.eu.auth0.com; run again with the values that they send back"
     )
     assert handover("1.2", without("auth0", **CONFIRMED)).state == "confirmed"
 
@@ -197,7 +199,7 @@ def test_a_step_in_auth0_is_open_until_its_owner_confirms_it():
 def test_an_endpoint_is_not_taken_on_its_owner_s_word_but_when_it_is_given():
     assert handover("2.1", without("auth0", **CONFIRMED)).state == "open"
     given = planned("2.1", AUTH0_SENT)
-    assert given[0] == Finding(f"Given by the owner of the Auth0 side: {ENDPOINT}.")
+    assert given[0] == Finding(f"The owner of the Auth0 side sent {ENDPOINT}.")
     assert given[1].state == "confirmed"
 
 
@@ -232,7 +234,8 @@ def test_one_user_is_provisioned_and_entra_s_verdict_is_remembered():
 def test_a_user_who_was_provisioned_is_not_provisioned_again(readings):
     assert planned("4.2", AUTH0_SENT, **readings) == [
         Finding(
-            "Adele was provisioned on demand, or cycles run. Whether their id in Auth0 is the old one cannot be seen from here."
+            "Adele was provisioned on demand, or the job's cycles have run. This run cannot see whether the person kept "
+            "their user id in Auth0."
         )
     ]
 
@@ -245,7 +248,7 @@ def test_a_user_waits_for_the_job_and_its_mappings():
 def test_the_job_is_not_started_on_this_side_s_word_alone():
     left = planned("4.3", AUTH0_SENT)[-1]
     assert left.remedy == (
-        "When the owner of the Auth0 side has confirmed sections 1 and 2: accept: [other-side-confirmed] (YAML)"
+        "When the owner of the Auth0 side has confirmed sections 1 and 2, set accept: [other-side-confirmed] (YAML) and run again"
     )
 
 
@@ -259,7 +262,7 @@ def test_the_job_is_started_once_both_sides_hold():
 def test_the_start_waits_for_the_test_user_and_names_them():
     settings = without("auth0", **SENT, **CONFIRMED)
     assert waiting("4.3", settings, memory=Memory(is_brought=True)).what == (
-        "What must hold before starting (the test user was provisioned on demand (4.2))"
+        "The start waits for these conditions: the test user was provisioned on demand (4.2)"
     )
 
 

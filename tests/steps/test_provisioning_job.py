@@ -46,16 +46,16 @@ def test_3_4_waits_for_the_enterprise_application():
 @pytest.mark.parametrize("ours", [(), (JOB,)])
 def test_3_4_names_another_job_that_runs_and_makes_none(ours):
     reason, remedy = refusal("3.4", jobs=(*ours, OTHER))
-    assert "another provisioning job that runs: other, template customappsso, running" in reason
-    assert remedy.startswith("Look at that job in Entra; stop or delete it")
+    assert "Another provisioning job of the enterprise application is running: other, template customappsso, running" in reason
+    assert remedy.startswith("Look at that job in Entra. Stop or delete it")
 
 
 def test_3_4_names_another_job_that_is_stopped_and_leaves_it():
     stopped = replace(OTHER, schedule_state="Disabled", quarantine_reason="why")
     finding, change = jobs(stopped)
     assert finding == Finding(
-        "There is another provisioning job, which is stopped: other, template customappsso, stopped, in quarantine (why). It is "
-        "left as it is."
+        "There is another provisioning job, which is stopped: other, template customappsso, stopped, in quarantine (why). "
+        "This run does not change it."
     )
     assert change.request.line.startswith("POST ")
     assert jobs(stopped, JOB)[1:] == [Finding("The provisioning job exists.")]
@@ -64,7 +64,7 @@ def test_3_4_names_another_job_that_is_stopped_and_leaves_it():
 def test_3_4_refuses_two_jobs_of_its_own_template():
     reason, remedy = refusal("3.4", jobs=(JOB, JOB))
     assert reason.endswith("2 SCIM jobs: job, template scim, stopped; job, template scim, stopped")
-    assert remedy == "Delete the one that is not wanted"
+    assert remedy == "Delete the job that you do not need"
 
 
 # 4.1

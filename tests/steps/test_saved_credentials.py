@@ -72,7 +72,7 @@ def test_3_5_leaves_an_address_that_is_right(address):
 @pytest.mark.parametrize("number", ["3.5", "3.6"])
 def test_3_5_and_3_6_ask_before_an_application_goes_to_another_address(number):
     [hazard] = hazards(number, saved_credentials=saved(BaseAddress=f"{ELSEWHERE}?x"), memory=with_token())
-    why = f"Entra provisions {ELSEWHERE} with this application, another address"
+    why = f"This application provisions {ELSEWHERE}, which is not the endpoint of this connection"
     assert hazard == Hazard("replace-tenant-url", why)
 
 
@@ -165,7 +165,7 @@ def test_3_6_waits_for_the_job(missing):
 
 def test_3_6_waits_for_the_text_of_a_token():
     found = waiting("3.6", saved_credentials=EMPTY)
-    assert found == ("2.2", "A token, whose text is needed to save anything here,", FIRST_SAVE)
+    assert found == ("2.2", "A token, which Entra needs before it saves anything here,", FIRST_SAVE)
 
 
 def test_3_6_deletes_a_token_of_its_own_that_another_has_taken_the_place_of():
@@ -197,7 +197,11 @@ def test_3_6_holds_nothing_back_where_only_the_scope_changes_and_the_cycle_harms
     memory = with_token(is_brought=True, saved_token_id="new")
     readings = {"saved_credentials": saved(SyncAll="true"), "job": RUNNING, "memory": memory}
     assert hazards("3.6", **readings, forecast_when_asked=lambda: anyway) == []
-    assert [words for words in said("3.6", **readings, forecast_when_asked=lambda: anyway) if "whatever is written" in words]
+    assert [
+        words
+        for words in said("3.6", **readings, forecast_when_asked=lambda: anyway)
+        if "whether or not this run writes anything" in words
+    ]
 
 
 def test_3_6_pauses_a_job_that_runs_by_other_mappings_before_it_sends_it_elsewhere():
@@ -206,7 +210,10 @@ def test_3_6_pauses_a_job_that_runs_by_other_mappings_before_it_sends_it_elsewhe
     assert first.request.line.endswith("/jobs/job/pause")
     assert second.request.line.startswith("PUT ")
     reason, _remedy = refusal("3.6", SETTINGS.model_copy(update={"turn_on": "no"}), **readings)
-    assert reason == "The job runs with mappings that must change first, and turn_on is no, so the job would stay paused"
+    assert reason == (
+        "The running job uses mappings that this run must change first. It would pause the job, and turn_on "
+        "is no, so the job would stay paused"
+    )
 
 
 def test_3_6_does_not_look_at_a_forecast_while_no_job_runs():

@@ -101,7 +101,7 @@ def test_2_2_makes_none_while_one_is_in_memory_or_at_work():
 def test_2_2_makes_none_while_entra_does_not_list_what_an_earlier_run_saved():
     """What is listed is still what was listed before that save, and the token of that save is there."""
     memory = Memory(own_token_ids=frozenset({"a"}), given_token_ids=("a",), saved_token_id="a", listed_before={})
-    late = "Entra took the credentials from a run some minutes ago and does not list them yet."
+    late = "Entra accepted credentials from a run some minutes ago and does not list them yet."
     found = generated((token("a"),), saved_credentials=SavedCredentials({}), memory=memory)
     assert found == [Finding(f"{late} This run makes no other token and waits until Entra lists them.")]
     for tokens, values in (((), {}), ((token("a"),), {"SyncAll": "true"})):

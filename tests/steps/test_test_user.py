@@ -68,7 +68,7 @@ def test_4_2_notices_when_another_user_came_out():
 
 
 def test_4_2_is_done_when_the_profile_holds_the_object_id():
-    words = "Adele is linked: Auth0 holds the Entra object id as external id."
+    words = "Adele is linked: Auth0 holds the Entra object id as the external id."
     assert on_demand(test_user_profiles=(profile(),), job=None) == [Finding(words)]
 
 
@@ -87,15 +87,15 @@ def test_4_2_waits_for_the_mappings(missing):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"test_user": None}, r"Entra knows no user adele@contoso\.com.*Set test_user"),
-        ({"test_user": replace(USER, is_enabled=False)}, "Adele is disabled in Entra.*enabled user"),
+        ({"test_user": None}, r"Entra has no user adele@contoso\.com.*Set test_user"),
+        ({"test_user": replace(USER, is_enabled=False)}, "Adele is disabled in Entra.*account is enabled"),
         ({"access": ()}, "Adele is not assigned.*assigned user"),
         ({"access": (STAFF,), "test_user_groups": frozenset({"another"})}, "Adele is not assigned"),
-        ({"test_user_profiles": ()}, r"Adele \(adele@contoso\.com, adele@contoso\.com\) has no user in Auth0.*sign in once"),
+        ({"test_user_profiles": ()}, r"Adele \(adele@contoso\.com, adele@contoso\.com\) has no Auth0 user.*sign in once"),
         ({"test_user_profiles": (), "test_user": replace(USER, mail=None)}, r"Adele \(adele@contoso\.com, no mail address\)"),
         (
             {"test_user_profiles": (profile(), profile())},
-            r"2 Auth0 users of this connection are Adele's: waad\|1.*one profile",
+            r"2 Auth0 users of this connection are Adele's: waad\|1.*one Auth0 user",
         ),
         ({"test_user_profiles": (profile(blocked=True),)}, "Adele is blocked in Auth0.*may sign in"),
     ],
@@ -113,18 +113,18 @@ OWN = FieldChange("app_metadata.title", "owner", "Engineer", owned=True)
     [
         (
             replace(ADELE, fate=Fate.SOMEONE_ELSES_USER, other_people=("Bea",)),
-            "On demand, 1 person would be written into .* of Bea",
+            "With provision on demand, 1 person would be written into .* belongs to Bea",
         ),
-        (replace(ADELE, fate=Fate.BLOCK), "On demand, 1 person would be blocked"),
-        (replace(ADELE, changes=(OWN,)), r"On demand, 1 person would lose values .*app_metadata\.title"),
+        (replace(ADELE, fate=Fate.BLOCK), "With provision on demand, 1 person would be blocked"),
+        (replace(ADELE, changes=(OWN,)), r"With provision on demand, 1 person would lose profile values .*app_metadata\.title"),
         (replace(ADELE, fate=Fate.CANNOT_TELL, reason="why"), "1 person has an outcome that cannot be predicted: .*why"),
         (
             replace(ADELE, fate=Fate.TWO_USERS, auth0_users=("waad|1", "waad|2")),
             r"several Auth0 users for Adele: waad\|1, waad\|2",
         ),
         (replace(ADELE, fate=Fate.NO_USER), r"Entra would not find waad\|1 for Adele: .*mail address \(none\)"),
-        (replace(ADELE, auth0_users=("waad|2",)), r"would update waad\|2 and not waad\|1"),
-        (replace(ADELE, object_id="another"), r"What would happen to the test user of waad\|1 is not foretold"),
+        (replace(ADELE, auth0_users=("waad|2",)), r"would update waad\|2 instead of waad\|1"),
+        (replace(ADELE, object_id="another"), r"The forecast does not cover the test user of waad\|1"),
     ],
 )
 def test_4_2_refuses_a_user_whom_it_would_harm_or_not_find(person, words):
@@ -259,5 +259,5 @@ def test_4_2_shows_what_entra_did_step_by_step():
 
 def test_4_2_refuses_a_user_who_is_not_in_the_scope_of_the_job():
     outside = replace(ADELE, in_scope=False, scope_reason="the filter leaves them out")
-    with pytest.raises(StepBlocked, match="Entra would skip Adele, who is not in the scope of the job: the filter leaves"):
+    with pytest.raises(StepBlocked, match="Entra would skip Adele, who is outside the scope of the job: the filter leaves"):
         on_demand(forecast_when_asked=lambda: Forecast((outside,)))

@@ -27,16 +27,16 @@ def in_doubt(undo: Undo, number: str, entry: Written, way: TakeBack) -> Step:
         return _is_gone(entry, view) or Seen(*way.look(entry, view))
 
     def tell(now: Seen, is_young: bool, _settings: Any) -> Iterator[Yield]:
-        unknown = f"no answer told whether {entry.request} was carried out"
+        unknown = f"the response to {entry.request} was lost, so the journal does not show whether it took effect"
         if now.is_there:
-            theirs = "so that this may be others' work"
-            yield left(f"Left as it is: {unknown}, {theirs}. {now.words} If it is not wanted, take it away by hand.")
+            theirs = "and someone else may have made this"
+            yield left(f"Left in place: {unknown}, {theirs}. {now.words} If you do not need it, remove it by hand.")
         elif is_young:
-            yield left(f"Left as it is: {unknown}. {now.words} It may not show yet: undo again later to look.")
+            yield left(f"Left in place: {unknown}. {now.words} The service may list it later: undo again later to check.")
         else:
-            yield Finding(f"Nothing of it is there: {unknown}. {now.words}")
+            yield Finding(f"Nothing is left to undo: {unknown}. {now.words}")
 
-    title = f"Leave {way.words}, which may be others'"
+    title = f"Leave {way.words}, which someone else may have made"
     there = Fact(f"what is there, {number}", seen, is_derived=True)
     young = Fact(f"may still show, {number}", lambda view: _is_young(undo, entry, view), is_derived=True)
     return undo.step(number, entry, title, tell, there, young, touches=(there,))

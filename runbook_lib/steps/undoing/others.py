@@ -27,11 +27,11 @@ def refuse_live(running: tuple[str, ...], stop: str, diffs: tuple[Diff, ...] = (
     if not running:
         return
     if stop:
-        raise StepWaits(stop, "The stop of the job", diffs, came_back="This follows the stop of the job")
+        raise StepWaits(stop, "The stop of the job", diffs, came_back="This step waits until an earlier step has stopped the job")
     raise StepBlocked(
-        f"Provisioning is on ({', '.join(running)}), and not by this run, as far as its journal tells. Nothing is taken back: "
-        "the job would go on without its token or with mappings that make users, and those whose assignment is taken away would "
-        "be blocked in Auth0",
+        f"Provisioning is on ({', '.join(running)}), and the journal does not show that this run started it. So nothing is "
+        "undone: the job would run without its token, or with mappings that create users, and it would block in Auth0 the "
+        "people whose assignments were removed",
         "Turn provisioning off in Entra (Provisioning > Overview > Stop provisioning), or undo the run that started it; then "
         "undo this run again",
     )
@@ -47,8 +47,8 @@ def _by_run(later: list[Written]) -> str:
     """Return the clause that names the later run, by its latest write of which it is known that it was carried out."""
     known = [entry for entry in later if entry.is_certain]
     if known:
-        return f"run {known[-1].run} has written to it since (undo that run first)"
-    return f"run {later[-1].run} may have written to it since, and no answer tells (undo that run to see what is there)"
+        return f"run {known[-1].run} has written to it later (undo that run first)"
+    return f"run {later[-1].run} may have written to it later, but the response was lost (undo that run to see what is there)"
 
 
 def in_job(record: Record, entra: InEntra) -> Fact[tuple[str, ...]]:
@@ -56,7 +56,7 @@ def in_job(record: Record, entra: InEntra) -> Fact[tuple[str, ...]]:
 
     def look(view: View) -> tuple[str, ...]:
         schema, is_held = view.read(entra.schema), view.read(holds_token(record, entra))
-        found = ["its attribute mappings were changed since"] if is_edited(schema, record, entra.id) else []
+        found = ["someone else has changed its attribute mappings since"] if is_edited(schema, record, entra.id) else []
         given = {str(entry.undo["token"]) for entry in record.of_kind("credentials") if entry.service_principal == entra.id}
         if is_held and not given:
             found.append("Entra holds a token that this run did not save")
@@ -106,19 +106,19 @@ def in_application(record: Record, entry: Written, entra: InEntra) -> Fact[tuple
         job_ids = {str(write.ids.get("job")) for write in record.of_kind("job")}
         jobs = view.read(entra.jobs)
         foreign = [job for job in jobs if job.id not in job_ids]
-        found += ["it has a provisioning job that is not known to be this run's"] if foreign else []
+        found += ["it has a provisioning job, and the journal does not show that this run made it"] if foreign else []
         in_it = view.read(job_fact)
         found += in_it if jobs else ()
-        found += ["its notes were edited"] if without_marker(principal.notes) else []
+        found += ["someone else has edited its notes"] if without_marker(principal.notes) else []
         registered = view.read(entra.application)
         set_up = dict.fromkeys((*(registered.set_up if registered else ()), *principal.set_up))
-        found += [f"it has {', '.join(set_up)} for people who sign in"] if set_up else []
+        found += [f"it is set up for sign-ins ({', '.join(set_up)})"] if set_up else []
         ours = record.of_kind("assignments")
         ids = {assignment for write in ours for assignment in write.assignment_ids}
         ids_unknown = {who for write in ours if not write.knows_assignments for who in write.undo["principals"]}
         # Read last: people are assigned more often than anything else is done there.
         theirs = [a for a in view.read(entra.assignments) if a.id not in ids and a.principal_id not in ids_unknown]
-        found += [f"{len(theirs)} of its assignments are not known to be this run's"] if theirs else []
+        found += [f"the journal does not show that this run made {len(theirs)} of its assignments"] if theirs else []
         return tuple(found)
 
     return Fact(f"others' work in the application {entra.id[:8]}", look, is_derived=True)

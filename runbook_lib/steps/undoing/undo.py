@@ -94,7 +94,7 @@ class Undo:
     def along(self, service_principal: str) -> Finding:
         """Return the finding that something goes with its application; until that is deleted, it is still there."""
         is_gone = service_principal in self.record.deleted
-        return Finding("It goes with the enterprise application.", is_left=not is_gone)
+        return Finding("Deleting the enterprise application removes it too.", is_left=not is_gone)
 
     def had_token(self, service_principal: str) -> bool:
         """Whether Entra held a token there before the run saved its own."""
@@ -108,7 +108,7 @@ class Undo:
 
 
 def _in_the_journal(_entry: Written, _view: View) -> Seen:
-    return Seen(True, "What was there before is in the journal next to this report.")
+    return Seen(True, "The journal next to this report holds the earlier values.")
 
 
 def undone(
