@@ -66,7 +66,7 @@ class Writer:
             self._rehearsed(change.rehearsal)
         doubt = self._doubt(step, change, change.request)
         about = {"step": step.number, "on": change.on, "request": change.request.line}
-        number = self._intent(about, doubt, change.diffs, change.undo)
+        number = self._intent(about, change.undo, doubt, change.diffs)
         is_accepted = False
         try:
             made = self._made(step.number, change, change.request)
@@ -141,10 +141,11 @@ class Writer:
 
     # One request ---------------------------------------------------------------------------------------------------------
 
-    def _intent(self, about: dict[str, str], doubt: Doubt, diffs: tuple[Diff, ...], undo: Any) -> int:
-        sent_at = doubt.sent_at.isoformat() if doubt.sent_at else None
+    def _intent(self, about: dict[str, str], undo: Any, doubt: Doubt | None = None, diffs: tuple[Diff, ...] = ()) -> int:
+        sent_at = doubt.sent_at.isoformat() if doubt and doubt.sent_at else None
+        before = list(doubt.before) if doubt else []
         rows = [diff_row(diff) for diff in diffs]
-        return self._journal.write("intent", **about, diffs=rows, sent_at=sent_at, before=list(doubt.before), undo=undo)
+        return self._journal.write("intent", **about, diffs=rows, sent_at=sent_at, before=before, undo=undo)
 
     def _outcome(self, number: int, about: dict[str, str], result: str, **facts: Any) -> None:
         self._journal.write("outcome", of=number, **about, result=result, **facts)
@@ -254,8 +255,7 @@ class Writer:
         """Send one of the guard's own writes, recorded like every write. After a lost response the claim is read back."""
         step = self._numbers.of(thing)
         about = {"step": step, "on": on, "request": request.line}
-        doubt = Doubt(step, request.line, self._now(), None, (), str(undo.get("kind") or ""))
-        number = self._intent(about, doubt, (), undo)
+        number = self._intent(about, undo)
         self._noted_count += 1
         try:
             self._sent(request)

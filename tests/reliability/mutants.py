@@ -1,7 +1,8 @@
 """Mutation testing of the guards: python -m tests.reliability.mutants [MODULE ...]. Changes nothing in the checkout.
 
 The mutations are mutmut's, applied by this module and not by its command: mutmut passes over decorated functions, which all
-steps are. Each mutant is tried in a process forked from a warm one, with the fast tests of its module alone. Not mutated: texts
+steps are. Each mutant is tried in a forked process, with the fast tests of its module alone: first with the changed function put
+in the place of the original (`swapping.py`), then, if it lives, imported. Not mutated: texts
 for people (those with a space in them), annotations, docstrings, decorators, and the patterns of `texts.py` and `secret.py`,
 whose two other cases in upper and lower letters say nothing.
 """
@@ -12,6 +13,8 @@ import ast
 import contextlib
 import importlib.abc
 import importlib.util
+import itertools
+import json
 import os
 import signal
 import sys
@@ -26,6 +29,8 @@ import pytest
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
+from tests.reliability.swapping import NOT_SWAPPED, Swapped
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 FEWEST_KILLED = 85.0  # per cent, over all
 CPU_LIMIT_S = 20.0
@@ -36,6 +41,8 @@ CONNECTION, START = "tests/steps/test_connection.py", "tests/steps/test_start.py
 FATES, EXPRESSIONS = "tests/tenant/forecast/test_fates.py", "tests/tenant/forecast/test_expressions.py"
 DETAILS, DATES = "tests/tenant/forecast/test_expression_details.py", "tests/tenant/forecast/test_date_formats.py"
 KEPT, MAPPING = "tests/tenant/forecast/test_kept.py", "tests/tenant/forecast/test_job_mapping.py"
+ROOMS = ("connection", "scim_configuration", "scim_token", "applications", "assignments", "provisioning_job")
+ROOMS += ("attribute_mappings", "test_user", "sign_ins")
 TESTS: dict[str, tuple[str, ...]] = {
     "tenant/connection_age": ("tests/page/test_guided.py", CONNECTION),
     "tenant/app_notes": ("tests/tenant/test_app_notes.py",),
@@ -43,8 +50,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "engine/journal": ("tests/engine/test_journal.py",),
     "engine/recovery": ("tests/engine/test_recovery.py", "tests/engine/test_journal.py"),
     "engine/values": ("tests/engine/test_values.py",),
+    **{f"engine/{name}": (f"tests/engine/test_{name}.py",) for name in ("convergence", "planner", "writer")},
     "steps/credentials": CREDENTIALS[::-1],
-    "steps/test_user": ("tests/steps/test_test_user.py",),
     "steps/tested_user": ("tests/steps/test_test_user.py",),
     "tenant/forecast/happened": ("tests/tenant/forecast/test_happened.py",),
     **{f"tenant/forecast/{name}": (FATES, KEPT) for name in ("changes", "fate", "forecasting")},
@@ -62,10 +69,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "steps/forecast_gate": ("tests/steps/test_forecast_gate.py",),
     "steps/running_job": ("tests/steps/test_forecast_gate.py",),
     "steps/attribute_mapping_checks": ("tests/steps/test_attribute_mapping_checks.py", "tests/steps/test_attribute_mappings.py"),
-    "steps/connection": (CONNECTION,),
-    "steps/scim_configuration": ("tests/steps/test_scim_configuration.py",),
-    "steps/scim_token": ("tests/steps/test_scim_token.py",),
-    "steps/attribute_mappings": ("tests/steps/test_attribute_mappings.py",),
+    "steps/saved_credentials": CREDENTIALS,
+    **{f"steps/{name}": (f"tests/steps/test_{name}.py",) for name in ROOMS},
+    **{f"steps/undoing/{name}": (f"tests/steps/undoing/test_{name}.py",) for name in ("undo", "others", "doubts", "readings")},
     "steps/start_conditions": (START,),
     "core/secret": ("tests/core/test_secret.py",),
     "settings/texts": ("tests/settings/test_settings.py",),
@@ -74,11 +80,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 ONLY = {
     "settings/texts": ("check_auth0_domain", "checked_entra_tenant", "is_guid", "checked_user", "checked_text"),
     "settings/clouds": ("checked_cloud", "sandbox_cloud"),
-    # The edits of the mapping. What else is in it makes requests; whole runs test that, which take too long for each mutant.
-    "steps/attribute_mappings": ("mapping_edits", "edited", "_flow_types", "_external_id", "_work_email"),
 }
-# What takes a write back is tried by whole runs and their undos, which take too long for each mutant.
-EXCEPT = ("take_back", "take_back_mapping", "_added_since", "_shown")
 SLOW = "not guarded_process and not command_line and not cost_little and not threads and not survive"
 EQUIVALENT: dict[tuple[str, str], str] = {}  # (module, "line of source -> mutated line"): why no test can tell them apart
 
@@ -111,8 +113,6 @@ class _Places(cst.CSTVisitor):
         self._depth -= bool(self._depth)
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if isinstance(node, cst.FunctionDef) and node.name.value in EXCEPT:
-            return False
         if isinstance(node, cst.Annotation | cst.Decorator | cst.Import | cst.ImportFrom | cst.FormattedString):
             return False
         if isinstance(node, cst.Subscript) and isinstance(node.value, cst.Name) and node.value.value == "Literal":
@@ -143,7 +143,7 @@ def mutants_of(module: str) -> Iterator[Mutant]:
     seen = {ast.dump(ast.parse(original))}
     for line, node, other in places.found:
         try:
-            source = _swapped(wrapper, node, other)
+            source = _spliced(wrapper, original, node, other)
             tree = ast.dump(ast.parse(source))
         except (SyntaxError, cst.CSTValidationError):
             continue
@@ -152,7 +152,15 @@ def mutants_of(module: str) -> Iterator[Mutant]:
             yield Mutant(module, line, _what(original, source), source)
 
 
-def _swapped(wrapper: MetadataWrapper, node: cst.CSTNode, other: cst.CSTNode) -> str:
+def _spliced(wrapper: MetadataWrapper, original: str, node: cst.CSTNode, other: cst.CSTNode) -> str:
+    """Return the source with one node replaced: as text where the node is a text of its own, which is fast."""
+    if isinstance(node, cst.BaseExpression):
+        place = wrapper.resolve(PositionProvider)[node]
+        lines = original.splitlines(keepends=True)
+        starts = list(itertools.accumulate(map(len, lines), initial=0))
+        start, end = (starts[at.line - 1] + at.column for at in (place.start, place.end))
+        if original[start:end] == wrapper.module.code_for_node(node):
+            return original[:start] + wrapper.module.code_for_node(other) + original[end:]
     changed = wrapper.module.deep_replace(node, other)
     assert isinstance(changed, cst.Module)
     return changed.code
@@ -209,19 +217,34 @@ def _run_tests(tests: Sequence[str], mutant: Mutant | None) -> NoReturn:
             os.dup2(silent, stream)
         if mutant is not None:
             sys.meta_path.insert(0, _Finder(mutant))
-        options = [
-            "-x",
-            "-q",
-            "--noconftest",
-            "--assert=plain",
-            "--disable-plugin-autoload",
-            "-p",
-            "no:cacheprovider",
-            "-k",
-            SLOW,
-        ]
-        code = int(pytest.main([*options, *(str(ROOT / test) for test in tests)]))
+        code = int(pytest.main(_arguments(tests)))
     os._exit(code)
+
+
+def _arguments(tests: Sequence[str]) -> list[str]:
+    options = ["-x", "-q", "--noconftest", "--assert=plain", "--disable-plugin-autoload", "-p", "no:cacheprovider", "-k", SLOW]
+    return [*options, *(str(ROOT / test) for test in tests)]
+
+
+def quick_exit_codes(module: str, tests: Sequence[str], mutants: Sequence[Mutant]) -> list[int]:
+    """Run the tests without a mutation and then with each mutant in the place of the original's functions; see `swapping.py`."""
+    got, gives = os.pipe()
+    if not (child := os.fork()):
+        os.close(got)
+        with contextlib.suppress(BaseException):
+            silent = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(silent, stream)
+            sources = [mutant.source for mutant in mutants]
+            swapped = Swapped(str(ROOT / "runbook_lib" / f"{module}.py"), sources, PARALLEL)
+            pytest.main(_arguments(tests), plugins=[swapped])
+            os.write(gives, json.dumps(swapped.codes).encode())
+        os._exit(0)
+    os.close(gives)
+    with os.fdopen(got, "rb") as answer:
+        codes = json.loads(answer.read() or "[3]")
+    os.waitpid(child, 0)
+    return list(codes)
 
 
 def _warm_up() -> None:
@@ -237,17 +260,29 @@ def _warm_up() -> None:
         del sys.modules[name]
 
 
+def _codes(module: str, mutants: Sequence[Mutant]) -> list[int]:
+    """Return each mutant's exit code; none at all when the tests fail without any mutation."""
+    tests = TESTS[module]
+    unchanged, *codes = quick_exit_codes(module, tests, mutants)
+    if unchanged:
+        return []
+    again = [number for number, code in enumerate(codes) if code in (0, NOT_SWAPPED)]
+    for number, code in zip(again, exit_codes(tests, [mutants[number] for number in again]), strict=True):
+        codes[number] = code
+    return codes
+
+
 def main(modules: Sequence[str]) -> int:
     """Print each mutant that lived, then the figures; 0 when enough were killed."""
     _warm_up()
     killed_in_all = tried_in_all = 0
     figures: list[str] = []
     for module in modules or TESTS:
-        if exit_codes(TESTS[module], [None]) != [0]:
+        mutants = [mutant for mutant in mutants_of(module) if (module, mutant.what) not in EQUIVALENT]
+        codes = _codes(module, mutants)
+        if not codes:
             click.echo(f"{module}: its tests fail without any mutation")
             return 1
-        mutants = [mutant for mutant in mutants_of(module) if (module, mutant.what) not in EQUIVALENT]
-        codes = exit_codes(TESTS[module], mutants)
         killed = sum(code != 0 for code in codes)
         for mutant, code in zip(mutants, codes, strict=True):
             if code == 0:
