@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from runbook_lib.core.errors import ApiError, StepBlocked
 from runbook_lib.engine.values import Change, Diff, Finding, Hazard, Table
 from runbook_lib.http.message import Response
 from runbook_lib.services.entra.models import AppRole, AppRoleAssignment
+from runbook_lib.steps.assignments import UNDO
 from runbook_lib.tenant.forecast.values import Fate, Forecast
 from tests.builders import (
     ACCESS,
@@ -34,6 +37,8 @@ from tests.builders import (
     tables,
     waiting,
 )
+from tests.steps.sheet import ENTRA, handover, without
+from tests.steps.undone import EVERYTHING, GOES, RUNNING_JOBS, SHORT, Tenant, Trial, written
 
 LATE = "Entra listed the new assignments with a delay; this run waited for them."
 
@@ -185,3 +190,127 @@ def test_3_3_does_not_look_at_a_forecast_while_no_job_runs():
         raise AssertionError("was read")
 
     assert isinstance(planned("3.3", assignments=(), forecast_when_asked=never)[-1], Change)
+
+
+# On the sheet of the administrator
+
+
+def test_3_3_on_the_sheet_names_who_is_to_be_assigned():
+    found = handover("3.3", ENTRA)
+    assert found.where == "Enterprise applications > the new application > Users and groups > Add user/group"
+    assert found.values == (("Test user", "adele@contoso.com"),)
+    assert found.clicks[0].startswith(
+        "Assign every user and group that has access to the sign-in application (step 3.1). Its page"
+    )
+    found = handover("3.3", without("entra", assign=["megan@contoso.com", "lee@contoso.com"]))
+    assert found.values == (("User", "megan@contoso.com"), ("User", "lee@contoso.com"), ("Test user", "adele@contoso.com"))
+    assert found.clicks[0] == "Assign these users:"
+
+
+# Taking back
+
+MADE = {f"assigned {USER_ID}": "1", "assigned p2": "2"}
+ENTRY = written("assignments", {"service_principal": PRINCIPAL_ID, "principals": [USER_ID, "p2"]}, MADE, step="3.3")
+OURS = (ACCESS, replace(STAFF, principal_id="p2"))
+MORE = tuple(replace(someone(number), id=f"x{number}", principal_id="p2") for number in range(6))
+
+
+def test_3_3_is_taken_back_by_the_ids_of_the_assignments():
+    trial = Trial(UNDO, ENTRY)
+    found = trial.says((*OURS, someone(3)), (), False, False)
+    assert found[0] == Finding(
+        "Before you start the job again, check the assignments: people without an assignment would be blocked in Auth0."
+    )
+    [change] = found[1:]
+    assert change.diffs == (Diff("assignments", "Adele", "User", ""), Diff("assignments", "Staff", "Group", ""))
+    assert (change.on, change.request.line) == ("assignments", "POST /$batch")
+    requests = [(item["method"], item["url"].rpartition("/")[2]) for item in change.request.body["requests"]]
+    assert requests == [("DELETE", "1"), ("DELETE", "2")]
+    assert trial.step.title == "Remove the assignments (step 3.3)"
+    assert trial.reads == (f"assignments {SHORT}", RUNNING_JOBS, f"is deleted {SHORT}", "may be listed late")
+    assert trial.touches == (*EVERYTHING, RUNNING_JOBS)
+
+
+def test_3_3_remembers_what_it_has_taken_away():
+    trial = Trial(UNDO, ENTRY)
+    trial.undo.record.unassigned = {"0"}
+    change = trial.change(OURS, (), False, False)
+    gone = Response(200, {"responses": [{"id": n, "status": 204, "body": None} for n in ("1", "2")]})
+    assert change.receive(gone) == {}
+    assert trial.undo.record.unassigned == {"0", "1", "2"}
+
+
+def test_3_3_names_whom_graph_did_not_take_away():
+    trial = Trial(UNDO, ENTRY)
+    answer = Response(
+        200, {"responses": [{"id": "1", "status": 204, "body": None}, {"id": "2", "status": REFUSED[0], "body": REFUSED[1]}]}
+    )
+    with pytest.raises(ApiError) as refused:
+        trial.change(OURS, (), False, False).receive(answer)
+    assert refused.value.attempted.startswith("Removing the assignment of Staff")
+    assert trial.undo.record.unassigned == set()
+
+
+def test_3_3_takes_at_most_twenty_away_in_a_batch():
+    people = tuple(map(someone, range(45)))
+    ids = {f"assigned {one.principal_id}": one.id for one in people}
+    entry = written("assignments", {**ENTRY.undo, "principals": [one.principal_id for one in people]}, ids)
+    found = [one for one in Trial(UNDO, entry).says(people, (), False, False) if isinstance(one, Change)]
+    assert [[diff.field for diff in one.diffs] for one in found] == [
+        [one.principal_name for one in part] for part in (people[:20], people[20:40], people[40:])
+    ]
+    assert [len(one.request.body["requests"]) for one in found] == [20, 20, 5]
+
+
+def test_3_3_goes_with_the_application():
+    assert Trial(UNDO, ENTRY).sentences((*OURS, *MORE), ("job",), True, True) == [f"{GOES} (left)"]
+
+
+@pytest.mark.parametrize(("count", "names"), [(5, "P0, P1, P2, P3, P4"), (6, "P0, P1, P2, P3, P4, …")])
+def test_3_3_leaves_assignments_that_it_is_not_known_to_have_made(count, names):
+    found = Trial(UNDO, ENTRY).sentences(MORE[:count], ("job",), False, False)
+    assert found == [
+        f"Left in place: {count} assignments ({names}). The journal does not show that this run made them: someone else made "
+        "them later, or the response with their ids was lost. (left)",
+        "No assignment of this run is left.",
+    ]
+
+
+def test_3_3_is_taken_back_when_no_one_is_assigned_any_more():
+    assert Trial(UNDO, ENTRY).sentences((someone(3),), ("job",), False, False) == ["The assignments are gone."]
+
+
+def test_3_3_may_be_listed_late():
+    trial = Trial(UNDO, ENTRY)
+    late = "Entra does not list {} assignments of this run: they are gone, or Entra lists them with a delay. Undo again later to "
+    late += "check."
+    late += " (left)"
+    assert trial.sentences((), (), False, True) == [late.format(2), "The assignments are gone."]
+    assert late.format(1)[:-7] in [one.text for one in trial.says(OURS[:1], (), False, True) if isinstance(one, Finding)]
+    trial.undo.record.unassigned = {"1"}
+    assert trial.sentences((), (), False, True) == [late.format(1), "The assignments are gone."]
+    trial.undo.record.unassigned = {"1", "2"}
+    assert trial.sentences((), (), False, True) == ["The assignments are gone."]
+    young = trial.step.body.reads[3].look
+    tenant = Tenant()
+    tenant.graph.service.date = datetime(2026, 11, 24, 10, 4, 59, tzinfo=UTC)
+    assert young(tenant) is True
+    tenant.graph.service.date = datetime(2026, 11, 24, 10, 5, tzinfo=UTC)
+    assert young(tenant) is False
+
+
+def test_3_3_is_not_taken_back_while_a_job_is_on():
+    with pytest.raises(StepBlocked) as blocked:
+        Trial(UNDO, ENTRY).says(OURS, ("job",), False, False)
+    assert "(job)" in blocked.value.reason
+
+
+@pytest.mark.parametrize(("assigned", "count"), [(OURS, 2), (OURS[:1], 1), ((someone(3),), 0)])
+def test_3_3_in_doubt_is_looked_for_among_the_assigned(assigned, count):
+    words = f"The request was to assign 2 users and groups; {count} of them are assigned."
+    assert UNDO.look(ENTRY, Tenant(assignments_IN=assigned)) == (count > 0, words)
+
+
+def test_how_3_3_is_taken_back():
+    about = (UNDO.kind, UNDO.words, UNDO.needs, UNDO.made, UNDO.turn)
+    assert about == ("assignments", "assignments", {"service_principal": str, "principals": list}, "", 3)

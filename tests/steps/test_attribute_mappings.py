@@ -17,13 +17,18 @@ from dataclasses import replace
 
 import pytest
 
+from runbook_lib.core.errors import StepBlocked
 from runbook_lib.engine.values import Change, Diff, Finding, Hazard, Table
 from runbook_lib.services.entra.models import SynchronizationSchema
 from runbook_lib.settings.model import TenantSettings
+from runbook_lib.steps import groups_mapping
+from runbook_lib.steps.attribute_mappings import UNDO
+from runbook_lib.steps.mapping_document import shown_rows
 from runbook_lib.tenant.forecast.values import Fate, Forecast
 from tests.builders import (
     ADELE,
     GOOD,
+    JOB,
     PRINCIPAL_ID,
     RUNNING,
     SCOPES,
@@ -44,6 +49,8 @@ from tests.builders import (
     with_rows,
     with_user_mapping,
 )
+from tests.steps.sheet import ENTRA, handover, without
+from tests.steps.undone import BY_LATER_RUN, EVERYTHING, GOES, RUNNING_JOBS, SHORT, TAKES_BACK, Tenant, Trial, later, written
 
 ON = "attribute mappings"
 WHERE = "in Entra (Mappings > Provision Microsoft Entra ID Users)"
@@ -390,3 +397,165 @@ def test_3_12_pauses_no_job_that_it_would_not_start_again():
 def test_3_13_has_nothing_to_do():
     words = "Nothing to do: reading the mappings back in step 3.12 stands in for it."
     assert planned("3.13") == [Finding(words)]
+
+
+# On the sheet of the administrator
+
+
+SHEET = "Enterprise applications > the new application > Provisioning > Attribute mapping (once Mappings) > "
+SHEET += "Provision Microsoft Entra ID Users (once Provision Azure Active Directory Users)"
+
+
+@pytest.mark.parametrize(
+    ("number", "where", "values"),
+    [
+        ("3.7", SHEET, (("Create", "off"), ("Update", "on"), ("Delete", "on"))),
+        ("3.8", f"{SHEET} > Attribute Mappings", (("Entra attribute", "mailNickname"), ("Target attribute", "externalId"))),
+        ("3.9", "Edit Attribute, of the line externalId", (("Source attribute", "objectId"),)),
+        ("3.10", f"{SHEET} > Attribute Mappings", (("Entra attribute", "mail"), ("Target attribute", WORK_EMAIL))),
+        (
+            "3.11",
+            "Edit Attribute, of the line of the work email",
+            (("Match objects using this attribute", "Yes"), ("Matching precedence", "2")),
+        ),
+        (
+            "3.12",
+            SHEET,
+            (
+                ("Target Object Actions", "Update, Delete"),
+                ("externalId", "objectId"),
+                (WORK_EMAIL, "mail, matching precedence 2"),
+                ("Provision Microsoft Entra ID Groups, Enabled", "No"),
+            ),
+        ),
+        ("3.13", SHEET, ()),
+    ],
+)
+def test_3_7_to_3_13_on_the_sheet_say_what_to_enter(number, where, values):
+    found = handover(number, ENTRA)
+    assert (found.where, found.values) == (where, values)
+
+
+def test_3_12_on_the_sheet_says_what_to_do_about_groups():
+    assert handover("3.12", ENTRA).clicks[1].endswith("set Enabled to No, save.")
+    wanted = handover("3.12", without("entra", groups_mapping="on"))
+    assert wanted.values[3] == ("Provision Microsoft Entra ID Groups, Enabled", "Yes")
+    assert wanted.clicks[1].endswith("set Enabled to Yes, save.")
+
+
+# Taking back
+
+BEFORE = {"flowTypes": "Add,Update,Delete", "externalId": attribute("mailNickname"), WORK_EMAIL: 0}
+WROTE = {"service_principal": PRINCIPAL_ID, "job": "job", "before": BEFORE, "groups": {}, "rows": shown_rows(right_schema())}
+ENTRY = written("schema", WROTE, step="3.12")
+CLEAR = ((JOB,), False, (), False)  # its jobs, Entra holds a token, jobs that are on, it goes along
+
+
+AS_BEFORE = with_user_mapping(right_schema(), **dict(schema().user_mapping() or {}))  # all else stays as it was found
+
+
+def diff(field, before, after):
+    return Diff("attribute mappings", field, before, after)
+
+
+ACTIONS = diff("Target Object Actions", "Update,Delete", "Add,Update,Delete")
+SOURCE, PRECEDENCE = diff("externalId", "objectId", "mailNickname"), diff(f"{WORK_EMAIL} precedence", "2", "none")
+
+
+def test_3_12_is_taken_back_where_the_edits_stand():
+    trial = Trial(UNDO, ENTRY)
+    change = trial.change(right_schema(), *CLEAR)
+    assert (change.on, change.diffs) == ("attribute mappings", (ACTIONS, SOURCE, PRECEDENCE))
+    assert change.request.line == f"PUT /servicePrincipals/{PRINCIPAL_ID}/synchronization/jobs/job/schema"
+    assert change.request.body == AS_BEFORE.document
+    rows = shown_rows(schema())
+    assert change.undo == {**TAKES_BACK, "service_principal": PRINCIPAL_ID, "rows": rows}
+    assert trial.undo.record.restored == {PRINCIPAL_ID: [rows]}
+    assert trial.step.title == "Restore the attribute mappings (step 3.12)"
+    holds, goes = f"Entra holds a token {SHORT}", f"is deleted {SHORT}"
+    assert trial.reads == (f"attribute mappings {SHORT}", f"provisioning jobs {SHORT}", holds, RUNNING_JOBS, goes)
+    assert trial.touches == (*EVERYTHING, RUNNING_JOBS)
+
+
+@pytest.mark.parametrize(
+    ("found", "diffs"),
+    [
+        (right_schema(flow="Update"), (SOURCE, PRECEDENCE)),
+        (right_schema(source="mail"), (ACTIONS, PRECEDENCE)),
+        (right_schema(precedence=3), (ACTIONS, SOURCE)),
+    ],
+)
+def test_3_12_leaves_edits_of_others_and_what_holds_them_stays_theirs(found, diffs):
+    trial = Trial(UNDO, ENTRY)
+    change = trial.change(found, *CLEAR)
+    assert (change.diffs, change.undo["rows"], trial.undo.record.restored) == (diffs, [], {PRINCIPAL_ID: []})
+
+
+def test_3_12_shows_what_was_there_before_in_words():
+    before = {"flowTypes": "Update,Delete", "externalId": {"expression": "Mid([x])"}, WORK_EMAIL: 7}
+    trial = Trial(UNDO, written("schema", {**WROTE, "before": before}))
+    change = trial.change(right_schema(), *CLEAR)
+    assert change.diffs == (diff("externalId", "objectId", "Mid([x])"), diff(f"{WORK_EMAIL} precedence", "2", "7"))
+
+
+def test_3_12_leaves_what_was_right_before():
+    before = {"flowTypes": "Update,Delete", "externalId": attribute("objectId"), WORK_EMAIL: 2}
+    trial = Trial(UNDO, written("schema", {**WROTE, "before": before}))
+    words = ["The attribute mappings are as before, or others have changed them since."]
+    assert trial.sentences(right_schema(), *CLEAR) == words
+    trial = Trial(UNDO, written("schema", {**WROTE, "before": {**before, "externalId": None, WORK_EMAIL: 2}}))
+    assert trial.change(right_schema(), *CLEAR).diffs == (diff("externalId", "objectId", "None"),)
+
+
+def test_3_12_is_taken_back_when_nothing_of_it_stands():
+    words = ["The attribute mappings are as before, or others have changed them since."]
+    assert Trial(UNDO, ENTRY).sentences(schema(), (JOB,), True, ("job",), False) == words
+
+
+@pytest.mark.parametrize(("found", "jobs"), [(None, (JOB,)), (right_schema(), ()), (right_schema(), (replace(JOB, id="new"),))])
+def test_3_12_is_taken_back_when_the_job_is_gone(found, jobs):
+    words = ["The job is gone, and its attribute mappings with it."]
+    assert Trial(UNDO, ENTRY).sentences(found, jobs, True, ("job",), True) == words
+
+
+def test_3_12_goes_with_the_application():
+    assert Trial(UNDO, ENTRY).sentences(right_schema(), (JOB,), True, ("job",), True) == [f"{GOES} (left)"]
+
+
+def test_3_12_is_not_taken_back_after_a_later_run():
+    assert Trial(UNDO, ENTRY, others=(later("schema"),)).sentences(right_schema(), *CLEAR) == [f"{BY_LATER_RUN} (left)"]
+
+
+def test_3_12_is_not_taken_back_while_a_job_is_on():
+    with pytest.raises(StepBlocked) as blocked:
+        Trial(UNDO, ENTRY).says(right_schema(), (JOB,), False, ("job",), False)
+    assert "(job)" in blocked.value.reason
+
+
+HOLDS = ((JOB,), True, (), False)
+
+
+def test_3_12_is_not_taken_back_while_entra_holds_a_token_that_a_start_would_make_users_with():
+    words = "Left in place: Entra holds a token, and with Create back on a start would make users. (left)"
+    assert Trial(UNDO, ENTRY).sentences(right_schema(), *HOLDS) == [words]
+    save = written("credentials", {"service_principal": PRINCIPAL_ID, "before": {}})
+    assert Trial(UNDO, ENTRY, save).sentences(right_schema(), *HOLDS) == [words]
+    assert Trial(UNDO, ENTRY, save, is_plan=True).change(right_schema(), *HOLDS)
+    theirs = written("credentials", {"service_principal": PRINCIPAL_ID, "before": {"SecretToken": "*"}})
+    assert Trial(UNDO, ENTRY, theirs).change(right_schema(), *HOLDS)
+    without_add = written("schema", {**WROTE, "before": {**BEFORE, "flowTypes": "Update,Delete"}})
+    assert Trial(UNDO, without_add).change(right_schema(), *HOLDS).diffs == (SOURCE, PRECEDENCE)
+
+
+def test_3_12_switches_groups_back():
+    found = right_schema(sends_groups=True)
+    trial = Trial(UNDO, written("schema", {**WROTE, "groups": groups_mapping.replaced(schema(), WANTS_GROUPS)}))
+    change = trial.change(found, *CLEAR)
+    assert change.diffs[3:] == (diff(groups_mapping.FIELD, groups_mapping.in_words(found), groups_mapping.in_words(schema())),)
+    assert change.request.body == AS_BEFORE.document
+
+
+def test_how_3_12_is_taken_back():
+    about = (UNDO.kind, UNDO.words, UNDO.needs, UNDO.made, UNDO.turn)
+    assert about == ("schema", "the attribute mappings", {"service_principal": str, "job": str, "before": dict}, "", 3)
+    assert UNDO.look(ENTRY, Tenant()) == (True, "What was there before is in the journal next to this report.")

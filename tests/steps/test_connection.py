@@ -12,10 +12,14 @@ from dataclasses import replace
 
 import pytest
 
+from runbook_lib.core.errors import StepBlocked
 from runbook_lib.engine.values import Diff, Finding, Table
 from runbook_lib.http.message import Response
+from runbook_lib.steps.connection import UNDO
 from runbook_lib.tenant import facts
 from tests.builders import OPTIONS, changes, connection, hazards, planned, refusal, said, tables
+from tests.steps.sheet import AUTH0, handover, without
+from tests.steps.undone import BY_LATER_RUN, RUNNING_JOBS, TAKES_BACK, Tenant, Trial, later, written
 
 CONNECTION = connection()
 ENDPOINT_ON = {"useCommonEndpoint": True, "waad_common_endpoint": True}
@@ -188,3 +192,110 @@ def test_1_2_and_1_3_never_write_options_that_were_not_readable(options, number)
 
 def test_1_2_says_nothing_where_it_shows_a_table():
     assert said("1.2", connection=CONNECTION) == []
+
+
+# On the sheet of the administrator
+
+
+def test_0_1_1_1_and_1_2_on_the_sheet_name_the_connection_and_what_to_set():
+    named = (("Connection", "contoso-azure-ad"),)
+    found = handover("0.1", AUTH0)
+    assert (found.where, found.values, found.state) == ("Authentication > Enterprise", named, "open")
+    settings = "Authentication > Enterprise > Microsoft Azure AD > the connection > Settings"
+    found = handover("1.1", AUTH0)
+    assert (found.where, found.clicks, found.values) == (settings, ("Open the connection.",), named)
+    found = handover("1.2", AUTH0)
+    assert (found.where, len(found.clicks)) == (settings, 3)
+    assert found.values == (
+        ("User ID Attribute Type", "Pairwise Subject Identifier (sub)"),
+        ("Use Common Endpoint", "Disabled"),
+    )
+
+
+@pytest.mark.parametrize("number", ["0.1", "1.1", "1.2"])
+def test_0_1_1_1_and_1_2_on_the_sheet_link_to_the_settings_of_the_connection(number):
+    found = handover(number, without("auth0", auth0_connection="con_1"))
+    assert found.link == "https://manage.auth0.com/dashboard/eu/acme/connections/enterprise/waad/con_1/settings"
+
+
+# Taking back
+
+
+OLD = {"userid_attribute": "oid", "a": 1}
+NEW = {"userid_attribute": "sub", "b": True}
+ENTRY = written("options", {"before": OLD, "after": NEW}, step="1.2")
+
+
+def standing(**options):
+    return replace(connection(), options={"kept": {"x": 1}, **options})
+
+
+def diff(key, before, after):
+    return Diff("connection c", key, before, after)
+
+
+def test_1_2_is_taken_back_key_by_key():
+    trial = Trial(UNDO, ENTRY)
+    change = trial.change((), standing(**NEW))
+    assert change.request.line == "PATCH /api/v2/connections/con_1"
+    assert change.request.body["options"] == {"kept": {"x": 1}, "userid_attribute": "oid", "a": 1}
+    assert (change.on, change.diffs, change.undo) == (
+        "connection c",
+        (diff("userid_attribute", "sub", "oid"), diff("a", "(absent)", "1"), diff("b", "True", "(absent)")),
+        TAKES_BACK,
+    )
+    assert len(trial.says((), standing(**NEW))) == 1
+    assert trial.step.title == "Restore the connection (step 1.2)"
+    assert (trial.reads, trial.touches) == ((RUNNING_JOBS, "connection"), ("connection", RUNNING_JOBS))
+
+
+def test_1_2_is_taken_back_where_it_stands_as_it_was_written():
+    change = Trial(UNDO, ENTRY).change((), standing(userid_attribute="another", a=2, b=True))
+    assert change.request.body["options"] == {"kept": {"x": 1}, "userid_attribute": "another", "a": 2}
+    assert change.diffs == (diff("b", "True", "(absent)"),)
+
+
+def test_1_2_tells_true_from_one():
+    nothing = Trial(UNDO, ENTRY).sentences((), standing(userid_attribute="another", a=2, b=1))
+    assert nothing == ["The connection has its earlier options already, or someone else has changed them since this run."]
+
+
+def test_1_2_is_taken_back_but_for_what_a_later_run_has_written():
+    others = (later("options", before={"userid_attribute": "oid"}, after={"b": True}),)
+    trial = Trial(UNDO, ENTRY, others=others)
+    change = trial.change((), standing(**NEW))
+    assert change.diffs == (diff("a", "(absent)", "1"),)
+    assert Finding(BY_LATER_RUN, is_left=True) in trial.says((), standing(**NEW))
+    both = (later("options", before=OLD, after=NEW),)
+    assert Trial(UNDO, ENTRY, others=both).sentences(("job",), standing(**NEW)) == [f"{BY_LATER_RUN} (left)"]
+    other_kind = (later("schema", before=OLD, after=NEW),)
+    assert len(Trial(UNDO, ENTRY, others=other_kind).change((), standing(**NEW)).diffs) == 3
+
+
+def test_1_2_is_not_taken_back_while_a_job_is_on_or_the_options_are_not_readable():
+    with pytest.raises(StepBlocked) as blocked:
+        Trial(UNDO, ENTRY).says(("job",), standing(**NEW))
+    assert blocked.value.reason.startswith("Provisioning is on (job)")
+    with pytest.raises(StepBlocked) as blocked:
+        Trial(UNDO, ENTRY).says((), replace(connection(), options=None))
+    assert (blocked.value.reason, blocked.value.remedy) == (
+        "Auth0 does not show this run the options of the connection",
+        "See step {step of connection type}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "is_there", "words"),
+    [
+        (NEW, True, "userid_attribute was oid, is sub; b was (absent), is True; a was 1, is (absent)."),
+        (OLD, False, "userid_attribute was oid, is oid; b was (absent), is (absent); a was 1, is 1."),
+        (None, True, "userid_attribute was oid, is (absent); b was (absent), is (absent); a was 1, is (absent)."),
+    ],
+)
+def test_1_2_in_doubt_is_looked_for_in_the_options(options, is_there, words):
+    assert UNDO.look(ENTRY, Tenant(connection=replace(connection(), options=options))) == (is_there, words)
+
+
+def test_how_1_2_is_taken_back():
+    about = (UNDO.kind, UNDO.words, UNDO.needs, UNDO.made, UNDO.turn)
+    assert about == ("options", "options of the connection", {"before": dict, "after": dict}, "", 3)

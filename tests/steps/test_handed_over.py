@@ -9,15 +9,13 @@ import pytest
 from runbook_lib.core.errors import VerificationFailed
 from runbook_lib.core.secret import Secret
 from runbook_lib.engine.step import Kind
-from runbook_lib.engine.values import Diff, Finding, Handover, Skipped
+from runbook_lib.engine.values import Diff, Finding, Skipped
 from runbook_lib.http.message import Response
 from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.services.sign_in import Grant
-from runbook_lib.settings.model import TenantSettings
 from runbook_lib.tenant.token_memory import Memory
 from tests.builders import (
     DONE,
-    GOOD,
     NOTHING_MADE,
     PRINCIPAL_ID,
     RUNNING,
@@ -32,25 +30,7 @@ from tests.builders import (
     token,
     waiting,
 )
-
-ENDPOINT = "https://acme.eu.auth0.com/scim/v2/connections/con_1"
-SENT = {"scim_endpoint": ENDPOINT, "scim_token": "env:T", "oidc_client_id": "11111111-1111-4111-8111-111111111111"}
-
-
-def without(side, **changed):
-    """Return settings without a sign-in to a side."""
-    empty = ("auth0_client_id", "auth0_client_secret") if side == "auth0" else ("entra_client_id", "entra_client_secret")
-    return TenantSettings.from_parameters({**GOOD, **dict.fromkeys(empty, ""), **changed})
-
-
-ENTRA, AUTH0, AUTH0_SENT = without("entra"), without("auth0"), without("auth0", **SENT)
-CONFIRMED = {"accept": ["other-side-confirmed"]}
-
-
-def handover(number, settings, **readings):
-    found = [entry for entry in planned(number, settings, **readings) if isinstance(entry, Handover)]
-    assert len(found) == 1
-    return found[0]
+from tests.steps.sheet import AUTH0, AUTH0_SENT, CONFIRMED, ENDPOINT, ENTRA, SENT, handover, without
 
 
 def kinds(settings):

@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from runbook_lib.core.errors import StepBlocked
 from runbook_lib.core.secret import Secret
 from runbook_lib.engine.values import Diff, Finding, Hazard
 from runbook_lib.http.message import Response
 from runbook_lib.services.entra.models import SavedCredentials
+from runbook_lib.steps.saved_credentials import LISTED_LATE, UNDO
 from runbook_lib.tenant.forecast.values import Fate, Forecast
 from tests.builders import (
     ADELE,
@@ -37,6 +39,20 @@ from tests.builders import (
     schema,
     token,
     waiting,
+)
+from tests.steps.sheet import ENTRA, handover
+from tests.steps.undone import (
+    BY_LATER_RUN,
+    EVERYTHING,
+    GOES,
+    HELD,
+    RUNNING_JOBS,
+    SHORT,
+    TAKES_BACK,
+    Tenant,
+    Trial,
+    later,
+    written,
 )
 
 ON = "entra credentials"
@@ -229,3 +245,127 @@ def test_3_6_saves_again_while_nobody_knows_whether_the_last_save_arrived():
     memory = with_token(is_brought=True, saved_token_id="new", doubts=doubts)
     [change] = planned("3.6", memory=memory)
     assert change.diffs == (Diff(ON, "Secret Token", "saved", "the token of step 2.2"),)
+
+
+# On the sheet of the administrator
+
+
+def test_3_5_and_3_6_on_the_sheet_say_what_to_enter():
+    found = handover("3.5", ENTRA)
+    where = "Enterprise applications > the new application > Provisioning > New configuration (once Admin Credentials)"
+    assert (found.where, found.values) == (where, (("Tenant URL", TENANT_URL),))
+    found = handover("3.6", ENTRA)
+    assert (found.where, found.state) == (f"{where}, then Overview > Properties (once Settings)", "seen")
+    assert found.values == (
+        ("Secret Token", "the token, sent apart from this sheet"),
+        ("Accidental deletion threshold", "20"),
+        ("Scope", "Sync only assigned users and groups"),
+    )
+
+
+# Taking back
+
+ENTRY = written(
+    "credentials",
+    {"service_principal": PRINCIPAL_ID, "token": "own", "before": {"BaseAddress": "https://old", "SyncAll": "true"}},
+    step="3.6",
+)
+CLEAR = (URL, True, (), frozenset(), False)  # the endpoint, Entra holds a token, jobs that are on, tokens in Entra, it goes along
+
+
+def diffs(*rows):
+    return tuple(Diff("entra credentials", *row) for row in rows)
+
+
+EMPTIED = diffs(("BaseAddress", TENANT_URL, "https://old"), ("SyncAll", "false", "true"), ("Secret Token", "saved", "removed"))
+
+
+def test_3_6_is_taken_back_by_saving_what_was_there_without_the_token():
+    trial = Trial(UNDO, ENTRY)
+    change = trial.change(SAVED, *CLEAR)
+    assert change.request.line == f"PUT /servicePrincipals/{PRINCIPAL_ID}/synchronization/secrets"
+    values = {entry["key"]: entry["value"] for entry in change.request.body["value"]}
+    assert values == {
+        "BaseAddress": "https://old",
+        "SyncAll": "true",
+        "SecretToken": "",
+        "SyncNotificationSettings": SAVED.values["SyncNotificationSettings"],
+    }
+    assert (change.on, change.diffs, change.undo) == ("entra credentials", EMPTIED, TAKES_BACK)
+    assert change.listed_late == LISTED_LATE
+    assert Finding("A deletion guard that this run turned on stays on.") in trial.says(SAVED, *CLEAR)
+    assert trial.step.title == "Take the token out of Entra (step 3.6)"
+    holds = f"Entra holds a token {SHORT}"
+    assert trial.reads == (f"saved credentials {SHORT}", "endpoint_url", holds, RUNNING_JOBS, HELD, f"is deleted {SHORT}")
+    assert trial.touches == (f"saved credentials {SHORT}", *EVERYTHING, RUNNING_JOBS, HELD)
+
+
+def test_3_6_where_nothing_was_saved_before_is_emptied():
+    entry = written("credentials", {**ENTRY.undo, "before": {}}, step="3.6")
+    assert Trial(UNDO, entry).change(saved(SyncAll=""), *CLEAR).diffs == diffs(
+        ("BaseAddress", TENANT_URL, ""), ("Secret Token", "saved", "removed")
+    )
+
+
+def test_3_6_is_waited_for_once_entra_took_it():
+    trial = Trial(UNDO, ENTRY)
+    assert trial.change(SAVED, *CLEAR).receive(Response(204, None)) == {}
+    assert trial.undo.record.emptied == {PRINCIPAL_ID}
+    awaited = trial.change(SAVED, *CLEAR)
+    assert (awaited.request, awaited.diffs, awaited.listed_late) == (None, EMPTIED, LISTED_LATE)
+    empty = SavedCredentials({"BaseAddress": "https://old", "SyncAll": "true"})
+    assert trial.sentences(empty, URL, False, (), frozenset(), False) == ["Entra no longer holds what this run saved."]
+    assert trial.undo.record.emptied == set()
+
+
+def test_3_6_says_that_a_token_of_others_cannot_be_put_back():
+    entry = written("credentials", {**ENTRY.undo, "before": {"SecretToken": "*"}}, step="3.6")
+    words = "Cannot be undone: the token that Entra held before. Enter it again in Entra before starting the job."
+    assert Trial(UNDO, entry).says(SAVED, *CLEAR)[0] == Finding(words)
+
+
+def test_3_6_goes_with_the_application():
+    assert Trial(UNDO, ENTRY).sentences(SAVED, URL, True, ("job",), frozenset(), True) == [f"{GOES} (left)"]
+
+
+@pytest.mark.parametrize(
+    ("found", "holds"), [(SAVED, False), (saved(BaseAddress="https://another.auth0.com/scim/v2/connections/x"), True)]
+)
+def test_3_6_is_left_where_entra_holds_something_else(found, holds):
+    trial = Trial(UNDO, ENTRY)
+    assert trial.sentences(found, URL, holds, ("job",), frozenset(), False) == ["Entra no longer holds what this run saved."]
+
+
+def test_3_6_is_taken_back_where_entra_does_not_list_yet_what_it_holds():
+    found = SavedCredentials({"BaseAddress": "https://another.auth0.com/scim/v2/connections/x"})
+    assert Trial(UNDO, ENTRY).change(found, *CLEAR).request.method == "PUT"
+
+
+def test_3_6_is_not_taken_back_after_a_later_run():
+    assert Trial(UNDO, ENTRY, others=(later("credentials"),)).sentences(SAVED, *CLEAR) == [f"{BY_LATER_RUN} (left)"]
+
+
+def test_3_6_is_not_taken_back_where_entra_may_hold_a_token_of_others():
+    trial = Trial(UNDO, ENTRY, token_ids=frozenset({"own"}))
+    assert trial.sentences(SAVED, URL, True, (), frozenset({"own", "t2", "t1"}), False) == [
+        "Left in place: Auth0 has a token that this tool did not make (t1, t2), and Entra may hold it instead of own. (left)"
+    ]
+    assert trial.change(SAVED, URL, True, (), frozenset({"own"}), False).request.method == "PUT"
+
+
+def test_3_6_is_not_taken_back_while_a_job_is_on():
+    with pytest.raises(StepBlocked) as blocked:
+        Trial(UNDO, ENTRY).says(SAVED, URL, True, ("job",), frozenset(), False)
+    assert "(job)" in blocked.value.reason
+
+
+def test_3_6_in_doubt_is_looked_for_in_entra():
+    assert UNDO.look(ENTRY, Tenant(saved_credentials_IN=SAVED)) == (True, "Entra holds a token there.")
+    nothing = (False, "Entra holds no token there.")
+    assert UNDO.look(ENTRY, Tenant(saved_credentials_IN=SavedCredentials({}))) == nothing
+
+
+def test_how_3_6_is_taken_back():
+    about = (UNDO.kind, UNDO.words, UNDO.needs, UNDO.made, UNDO.turn)
+    needs = {"service_principal": str, "token": str, "before": dict}
+    assert about == ("credentials", "the saved tenant URL and token", needs, "", 2)

@@ -18,6 +18,7 @@ from runbook_lib.engine.values import Diff, Finding, Table
 from runbook_lib.http.message import Response
 from runbook_lib.services.auth0.models import ScimMappingRow
 from runbook_lib.settings.model import MappingOverride
+from runbook_lib.steps.scim_configuration import UNDO, UNDO_MAPPING
 from runbook_lib.tenant import facts
 from tests.builders import (
     MAPPING,
@@ -32,8 +33,11 @@ from tests.builders import (
     refusal,
     said,
     tables,
+    token,
     waiting,
 )
+from tests.steps.sheet import AUTH0, handover, without
+from tests.steps.undone import BY_LATER_RUN, RUNNING_JOBS, TAKES_BACK, Tenant, Trial, later, written
 
 PATH = "/api/v2/connections/con_1"
 ON = "SCIM configuration of c"
@@ -250,3 +254,165 @@ def test_1_5_says_when_the_mapping_is_the_default():
 
 def test_2_1_shows_the_endpoint():
     assert planned("2.1") == [Finding(URL)]
+
+
+# On the sheet of the administrator
+
+PROVISIONING = "Authentication > Enterprise > Microsoft Azure AD > the connection > Provisioning"
+
+
+def test_1_3_and_1_4_on_the_sheet_say_what_to_set():
+    found = handover("1.3", AUTH0)
+    assert (found.where, found.clicks) == (PROVISIONING, ("Turn both settings on.",))
+    assert found.values == (("Sync user profile attributes at each login", "on"), ("Sync user profiles using SCIM", "on"))
+    found = handover("1.4", AUTH0)
+    assert (found.where, found.clicks) == (f"{PROVISIONING} > Mapping", ("Set the attribute.",))
+    assert found.values == (("SCIM attribute containing the User ID", "externalId"),)
+
+
+def test_1_5_on_the_sheet_shows_the_rows_that_must_be_there():
+    found = handover("1.5", AUTH0)
+    assert (found.where, found.values) == (f"{PROVISIONING} > Mapping > Additional Mappings", (("active", "blocked"),))
+    assert found.clicks[0].startswith("Check the rows. The default rows are enough.")
+    rows = [{"scim": "userName", "auth0": "nickname"}, {"scim": "active", "auth0": "blocked"}]
+    found = handover("1.5", without("auth0", mapping=rows))
+    assert found.values == (("userName", "nickname"), ("active", "blocked"))
+    assert found.clicks == ("Replace the rows with these.",)
+
+
+@pytest.mark.parametrize("number", ["1.3", "1.4", "1.5"])
+def test_1_3_to_1_5_on_the_sheet_link_to_provisioning_of_the_connection(number):
+    assert handover(number, without("auth0", auth0_connection="con_1")).link.endswith("/con_1/provisioning")
+
+
+# Taking back
+
+TURNED_ON = written("scim-configuration", {"connection": "con_1"}, {"scim_configuration": "2026-11-24"}, step="1.3")
+MADE = replace(SCIM, created_at="2026-11-24")
+OTHERS_MAPPING = "Left on: someone else has changed its mapping or user id attribute since this run. (left)"
+
+
+def test_1_3_is_taken_back_by_turning_scim_off():
+    trial = Trial(UNDO, TURNED_ON)
+    change = trial.change((), connection(), MAPPING, MADE, None)
+    assert change.request.line == "DELETE /api/v2/connections/con_1/scim-configuration"
+    assert (change.on, change.diffs, change.undo) == ("connection c", (Diff("connection c", "SCIM", "on", "off"),), TAKES_BACK)
+    assert trial.step.title == "Turn SCIM off (step 1.3)"
+    assert trial.reads == (RUNNING_JOBS, "connection", "default_mapping", "scim_configuration", "scim_tokens")
+    assert trial.touches == ("scim_configuration", "scim_tokens", RUNNING_JOBS)
+
+
+@pytest.mark.parametrize(("noted", "now"), [(None, "2026-11-25"), ("2026-11-24", None), (None, None)])
+def test_1_3_is_taken_back_where_no_time_tells_that_it_is_another_one(noted, now):
+    entry = replace(TURNED_ON, ids={"scim_configuration": noted} if noted else {})
+    assert Trial(UNDO, entry).change((), connection(), MAPPING, replace(SCIM, created_at=now), ()).request.method == "DELETE"
+
+
+def test_1_3_is_taken_back_when_scim_is_off():
+    assert Trial(UNDO, TURNED_ON).sentences(("job",), connection(), MAPPING, None, ()) == ["SCIM is off."]
+
+
+@pytest.mark.parametrize("kind", ["scim-configuration", "scim-mapping", "token"])
+def test_1_3_is_not_taken_back_after_a_later_run(kind):
+    trial = Trial(UNDO, TURNED_ON, others=(later(kind),))
+    assert trial.sentences((), connection(), MAPPING, SCIM, (token("t"),)) == [f"{BY_LATER_RUN} (left)"]
+    assert Trial(UNDO, TURNED_ON, others=(later("options"),)).change((), connection(), MAPPING, SCIM, ())
+
+
+def test_1_3_is_not_taken_back_where_it_was_turned_off_and_on_since():
+    found = Trial(UNDO, TURNED_ON).sentences((), connection(), MAPPING, replace(SCIM, created_at="2026-11-25"), ())
+    assert found == ["Left on: someone else turned SCIM off and on again after this run, at 2026-11-25. (left)"]
+
+
+@pytest.mark.parametrize("is_plan", [True, False])
+def test_1_3_is_not_taken_back_while_tokens_of_others_are_there(is_plan):
+    trial = Trial(UNDO, TURNED_ON, written("token", ids={"token": "own"}), is_plan=is_plan)
+    tokens = (token("own"), token("t1"), token("t2"))
+    left = "t1, t2" if is_plan else "own, t1, t2"
+    assert trial.sentences((), connection(), MAPPING, SCIM, tokens) == [
+        f"Left on: turning SCIM off would also delete these tokens: {left}. (left)"
+    ]
+
+
+def test_1_3_in_a_plan_goes_with_the_tokens_that_the_undo_deletes_first():
+    trial = Trial(UNDO, TURNED_ON, written("token", ids={"token": "own"}), is_plan=True)
+    assert trial.change((), connection(), MAPPING, SCIM, (token("own"),)).request.method == "DELETE"
+
+
+def test_1_3_is_not_taken_back_where_others_have_changed_it():
+    other = (*MAPPING[:-1], ScimMappingRow("nickName", "nickname"))
+    assert Trial(UNDO, TURNED_ON).sentences((), connection(), MAPPING, replace(SCIM, mapping=other), ()) == [OTHERS_MAPPING]
+    assert Trial(UNDO, TURNED_ON).sentences((), connection(), MAPPING, replace(SCIM, user_id_attribute="userName"), ()) == [
+        OTHERS_MAPPING
+    ]
+
+
+def test_1_3_counts_the_mapping_that_the_run_wrote_itself_as_its_own():
+    other = (*MAPPING[:-1], ScimMappingRow("nickName", "nickname"))
+    wrote = [written("scim-mapping", {"before": {}, "after": replace(SCIM, mapping=rows).as_json()}) for rows in (MAPPING, other)]
+    trial = Trial(UNDO, TURNED_ON, *wrote)
+    assert trial.change((), connection(), MAPPING, replace(SCIM, mapping=other), ()).request.method == "DELETE"
+    assert trial.sentences((), connection(), MAPPING, SCIM, ()) == [OTHERS_MAPPING]
+
+
+def test_1_3_is_not_taken_back_while_a_job_is_on():
+    with pytest.raises(StepBlocked) as blocked:
+        Trial(UNDO, TURNED_ON).says(("job",), connection(), MAPPING, SCIM, ())
+    assert "(job)" in blocked.value.reason
+
+
+def test_1_3_in_doubt_is_looked_for():
+    assert UNDO.look(TURNED_ON, Tenant(scim_configuration=SCIM)) == (True, "SCIM is on.")
+    assert UNDO.look(TURNED_ON, Tenant(scim_configuration=None)) == (False, "SCIM is off.")
+
+
+BEFORE = replace(SCIM, user_id_attribute="userName", mapping=MAPPING[:2])
+WROTE = written("scim-mapping", {"before": BEFORE.as_json(), "after": SCIM.as_json()}, step="1.4")
+
+
+def test_1_4_and_1_5_are_taken_back_where_the_configuration_stands_as_it_was_written():
+    trial = Trial(UNDO_MAPPING, WROTE)
+    change = trial.change((), SCIM)
+    assert change.request.line == "PATCH /api/v2/connections/con_1/scim-configuration"
+    assert change.request.body == {
+        "user_id_attribute": "userName",
+        "mapping": [{"scim": "active", "auth0": "blocked"}, {"scim": "userName", "auth0": "preferred_username"}],
+    }
+    where = "SCIM configuration of c"
+    diff = Diff(where, "User ID attribute and mapping", "as this run wrote them", "as before")
+    assert (change.on, change.diffs, change.undo) == (where, (diff,), TAKES_BACK)
+    assert trial.step.title == "Restore the SCIM configuration (step 1.4)"
+    assert (trial.reads, trial.touches) == ((RUNNING_JOBS, "scim_configuration"), ("scim_configuration", RUNNING_JOBS))
+
+
+@pytest.mark.parametrize("found", [None, BEFORE, replace(SCIM, mapping=MAPPING[:3])])
+def test_1_4_and_1_5_are_left_where_others_have_changed_it(found):
+    words = "Nothing to restore: the SCIM configuration has its earlier values, is gone, or someone else has changed it since "
+    words += "this run."
+    assert Trial(UNDO_MAPPING, WROTE).sentences(("job",), found) == [words]
+
+
+@pytest.mark.parametrize("kind", ["scim-mapping", "scim-configuration"])
+def test_1_4_and_1_5_are_not_taken_back_after_a_later_run(kind):
+    assert Trial(UNDO_MAPPING, WROTE, others=(later(kind),)).sentences((), SCIM) == [f"{BY_LATER_RUN} (left)"]
+    assert Trial(UNDO_MAPPING, WROTE, others=(later("token"),)).change((), SCIM)
+
+
+def test_1_4_and_1_5_are_not_taken_back_while_a_job_is_on():
+    with pytest.raises(StepBlocked):
+        Trial(UNDO_MAPPING, WROTE).says(("job",), SCIM)
+
+
+def test_1_4_and_1_5_in_doubt_are_looked_for():
+    found = "The SCIM configuration {} the values that the request was to write."
+    assert UNDO_MAPPING.look(WROTE, Tenant(scim_configuration=SCIM)) == (True, found.format("has"))
+    assert UNDO_MAPPING.look(WROTE, Tenant(scim_configuration=BEFORE)) == (False, found.format("does not have"))
+    assert UNDO_MAPPING.look(WROTE, Tenant(scim_configuration=None)) == (False, found.format("does not have"))
+
+
+def test_how_1_3_to_1_5_are_taken_back():
+    about = [(way.kind, way.words, way.needs, way.made, way.turn) for way in (UNDO, UNDO_MAPPING)]
+    assert about == [
+        ("scim-configuration", "turning SCIM on", {"connection": str}, "", 3),
+        ("scim-mapping", "the SCIM configuration", {"before": dict, "after": dict}, "", 3),
+    ]

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runbook_lib.core.errors import TransportError
+from runbook_lib.core.errors import StepBlocked, StepWaits, TransportError
 from runbook_lib.core.secret import Secret
 from runbook_lib.engine.values import Change, Diff, Finding, Table
 from runbook_lib.http.message import Response
 from runbook_lib.services.entra.models import SavedCredentials
+from runbook_lib.steps.scim_token import UNDO
 from runbook_lib.tenant import facts
 from runbook_lib.tenant.scim_search import Searched
 from tests.builders import (
@@ -25,6 +26,7 @@ from tests.builders import (
     SETTINGS,
     Memory,
     changes,
+    connection,
     doubt,
     planned,
     refusal,
@@ -34,6 +36,8 @@ from tests.builders import (
     token,
     waiting,
 )
+from tests.steps.sheet import AUTH0, AUTH0_SENT, ENDPOINT, handover, without
+from tests.steps.undone import HELD, RUNNING_JOBS, Tenant, Trial, written
 
 PATH = "/api/v2/connections/con_1/scim-configuration/tokens"
 THREE = ["get:users", "patch:users", "delete:users"]
@@ -209,3 +213,82 @@ def test_2_3_waits_for_a_token_with_exactly_three_scopes(tokens):
 def test_2_3_says_what_a_search_with_the_token_has_settled():
     words = "Auth0's SCIM search finds users by upn."
     assert said("2.3", memory=Memory(searched=Searched(True, words)))[1:] == [words]
+
+
+# On the sheet of the administrator
+
+
+def test_2_2_and_2_3_on_the_sheet_say_what_to_generate():
+    found = handover("2.2", AUTH0)
+    where = "Authentication > Enterprise > Microsoft Azure AD > the connection > Provisioning > SCIM Setup"
+    assert (found.state, found.where, found.values) == ("open", f"{where} > Generate New Token", (("Expires", "in 365 days"),))
+    assert handover("2.2", without("auth0", token_lifetime_days="never")).values == (("Expires", "never"),)
+    assert handover("2.2", AUTH0_SENT).state == "confirmed"
+    assert said("2.2", AUTH0_SENT) == ["Given by the owner of the Auth0 side: the token."]
+    found = handover("2.3", AUTH0)
+    assert (found.where, found.values) == (f"{where} > Generate New Token", tuple(("Scope", scope) for scope in THREE))
+    groups = handover("2.3", without("auth0", groups_mapping="on")).values
+    assert (groups[:3], len(groups)) == (found.values, 7)
+    found = handover("2.1", AUTH0)
+    assert (found.where, len(found.values), found.state) == (where, 2, "open")
+    assert found.values[0] == ("Send back", "SCIM Endpoint URL, as https://acme.eu.auth0.com/scim/v2/connections/con_…")
+    assert said("2.1", AUTH0_SENT) == [f"Given by the owner of the Auth0 side: {ENDPOINT}."]
+
+
+# Taking back
+
+ENTRY = written("token", {"connection": "con_1"}, {"token": "own"}, step="2.2")
+TOKENS = (token("own"), token("other"))
+
+
+def test_2_2_is_taken_back_by_deleting_the_token():
+    trial = Trial(UNDO, ENTRY)
+    change = trial.change(TOKENS, connection(), (), frozenset({"other"}))
+    assert change.request.line == f"DELETE {PATH}/own"
+    diff = Diff("SCIM tokens of c", "own", "made by this run", "deleted")
+    assert (change.on, change.diffs, change.undo) == ("SCIM tokens of c", (diff,), None)
+    assert trial.step.title == "Delete the SCIM token (step 2.2)"
+    assert trial.reads == ("scim_tokens", "connection", RUNNING_JOBS, HELD)
+    assert trial.touches == ("scim_tokens", RUNNING_JOBS, HELD)
+
+
+@pytest.mark.parametrize("found", [None, (), (token("other"),)])
+def test_2_2_is_taken_back_when_the_token_is_gone(found):
+    assert Trial(UNDO, ENTRY).sentences(found, connection(), ("job",), frozenset({"own"})) == ["The token is gone."]
+
+
+def test_2_2_is_not_taken_back_while_entra_may_hold_the_token():
+    held = frozenset({"own"})
+    found = Trial(UNDO, ENTRY).sentences(TOKENS, connection(), (), held)
+    assert found == ["Left in place: Entra may still hold own. (left)"]
+    assert Trial(UNDO, ENTRY, is_plan=True).change(TOKENS, connection(), (), held).request.method == "DELETE"
+
+
+def test_2_2_is_not_taken_back_while_a_job_is_on():
+    with pytest.raises(StepBlocked) as blocked:
+        Trial(UNDO, ENTRY).says(TOKENS, connection(), ("job",), frozenset())
+    assert "(job)" in blocked.value.reason
+
+
+def test_2_2_waits_for_the_stop_of_the_job_that_the_run_started():
+    trial = Trial(UNDO, ENTRY)
+    trial.undo.entries["-9"] = written("start")
+    with pytest.raises(StepWaits) as waits:
+        trial.says(TOKENS, connection(), ("job",), frozenset())
+    assert (waits.value.thing, waits.value.what) == ("-9", "The stop of the job")
+    assert waits.value.planned == (Diff("SCIM tokens of c", "own", "made by this run", "deleted"),)
+
+
+def test_2_2_in_doubt_is_looked_for_among_the_tokens_of_that_time():
+    tenant = Tenant(scim_tokens=(token("tok_1"), token("tok_2"), token("old", created="2026-05-01T12:00:00Z")))
+    tenant.memory.doubts = (doubt(),)
+    assert UNDO.look(ENTRY, tenant) == (True, "Auth0 lists tok_1, tok_2.")
+    tenant.memory.doubts = ()
+    assert UNDO.look(ENTRY, tenant) == (False, "Auth0 lists no token from that time.")
+    tenant.readings["scim_tokens"] = None
+    assert UNDO.look(ENTRY, tenant) == (False, "Auth0 lists no token from that time.")
+
+
+def test_how_2_2_is_taken_back():
+    about = (UNDO.kind, UNDO.words, UNDO.needs, UNDO.made, UNDO.turn)
+    assert about == ("token", "a SCIM token", {"connection": str}, "token", 3)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import pytest
 
 from runbook_lib.core.secret import Secret
-from runbook_lib.engine.values import Table
+from runbook_lib.engine.values import Finding, Table
 from runbook_lib.services.entra.models import Organization
 from runbook_lib.services.sign_in import Grant
-from runbook_lib.services.wire_words import AUTH0_SCOPES, GRAPH_PERMISSIONS
-from tests.builders import connection, refusal, said, tables
+from runbook_lib.services.wire_words import AUTH0_SCOPES, GRAPH_PERMISSIONS, SCIM_LOG_SCOPES
+from tests.builders import connection, planned, refusal, said, tables
+from tests.steps.sheet import AUTH0, ENTRA, without
 
 ALL_PERMISSIONS = {names[0] for names in GRAPH_PERMISSIONS.values()}
 
@@ -88,3 +89,70 @@ def test_0_2_takes_the_tenant_by_its_id_or_a_domain_in_any_case(options):
 def test_0_2_says_which_page_another_connection_is_for(options, users, words):
     [found] = said("0.2", connection=connection(**options), user_count=users)
     assert found.endswith(words)
+
+
+# With one sign-in alone
+
+OTHER_GUID, OWN_GUID = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+
+
+def test_0_2_without_entra_says_what_it_cannot_check():
+    finding, table = planned("0.2", ENTRA)
+    assert finding == Finding(
+        "Signed in to Auth0. This run does not sign in to Entra: the administrator of contoso.onmicrosoft.com carries out "
+        "sections 3 and 4, following handover.html. This run cannot check that the connection belongs to that Entra tenant. User "
+        "ids are pairwise: the attribute is sub, and 3 users exist. This is an older connection, so this procedure applies."
+    )
+    assert table == Table("Connection", ("what", "value"), (("User ID attribute type", "sub"), ("Users", "3")))
+    [_, table] = planned("0.2", ENTRA, connection=connection())
+    assert table.rows[0] == ("User ID attribute type", "(absent)")
+
+
+def test_0_2_without_entra_says_that_the_connection_names_the_tenant():
+    named = connection(userid_attribute="sub", tenant_domain="contoso.onmicrosoft.com")
+    assert "The connection names the same Entra tenant. " in said("0.2", ENTRA, connection=named)[0]
+
+
+def test_0_2_without_entra_refuses_the_connection_of_another_tenant_where_both_are_named_by_id():
+    other, own = connection(tenantId=OTHER_GUID), connection(tenantId=OWN_GUID)
+    reason, remedy = refusal("0.2", without("entra", entra_tenant=OWN_GUID), connection=other)
+    assert (reason, remedy) == (
+        f"The connection belongs to Entra tenant {OTHER_GUID}, but the settings name {OWN_GUID}",
+        "Set entra_tenant to the Entra tenant that the connection uses",
+    )
+    assert said("0.2", without("entra", entra_tenant=OWN_GUID), connection=own)
+    assert said("0.2", ENTRA, connection=other)
+    assert said("0.2", without("entra", entra_tenant=OWN_GUID), connection=connection(tenant_domain="fabrikam.com"))
+    assert said("0.2", without("entra", entra_tenant=OWN_GUID), connection=connection())
+
+
+def test_0_2_without_entra_refuses_an_auth0_token_that_lacks_a_scope():
+    first, *others = AUTH0_SCOPES
+    reason, _ = refusal("0.2", ENTRA, auth0_grant=grant(*others))
+    assert reason == f"The Auth0 token lacks {first}"
+
+
+NO_LOG = "The Auth0 token lacks read:logs, so this run cannot read the SCIM log and can verify less."
+
+
+@pytest.mark.parametrize(
+    ("permissions", "told"),
+    [(None, False), (AUTH0_SCOPES, True), *[((*AUTH0_SCOPES, scope), False) for scope in SCIM_LOG_SCOPES]],
+)
+def test_0_2_without_entra_says_when_the_log_cannot_be_read(permissions, told):
+    given = Grant(Secret("a-canary"), None if permissions is None else frozenset(permissions))
+    assert (NO_LOG in said("0.2", ENTRA, auth0_grant=given)) is told
+
+
+def test_0_2_without_auth0_says_what_it_cannot_check():
+    assert planned("0.2", AUTH0) == [
+        Finding(
+            "Signed in to the Entra tenant Contoso. This run does not sign in to Auth0: the administrator of acme.eu.auth0.com "
+            "carries out sections 1 and 2, following handover.html. This run cannot check whether the connection belongs to this "
+            "Entra tenant, or whether it is an older connection."
+        )
+    ]
+
+
+def test_0_2_without_auth0_refuses_a_graph_token_that_lacks_a_permission():
+    assert refusal("0.2", AUTH0, entra_grant=grant())[0].startswith("The Graph token cannot ")

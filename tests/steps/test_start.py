@@ -12,6 +12,7 @@ import pytest
 from runbook_lib.engine.values import Change, Diff, Finding, Hazard, Skipped
 from runbook_lib.services.auth0.models import ScimMappingRow
 from runbook_lib.settings.model import TenantSettings
+from runbook_lib.steps.start import UNDO
 from runbook_lib.tenant.forecast.values import Fate, Forecast
 from runbook_lib.tenant.token_scopes import wanted_scopes
 from tests.builders import (
@@ -40,6 +41,8 @@ from tests.builders import (
     waits,
     with_rows,
 )
+from tests.steps.sheet import ENTRA, handover
+from tests.steps.undone import BY_LATER_RUN, RUNNING_JOBS, SHORT, TAKES_BACK, Tenant, Trial, later, written
 
 TURNED_ON = Diff("provisioning job", "Provisioning Status", "Off", "On")
 ACTIVE, NAME, EXTERNAL, MAIL = MAPPING
@@ -226,3 +229,67 @@ def test_4_3_says_when_as_many_may_depart_as_the_deletion_guard_stops_at(count, 
 def test_4_3_says_when_people_who_go_out_of_scope_keep_their_access(value, is_told):
     found = planned("4.3", saved_credentials=saved(SkipOutOfScopeDeletions=value))
     assert any(isinstance(entry, Finding) and entry.text.startswith("SkipOutOfScope") for entry in found) is is_told
+
+
+# On the sheet of the administrator
+
+
+def test_4_3_on_the_sheet_says_when_to_start_it():
+    found = handover("4.3", ENTRA)
+    assert (found.where, found.values) == (
+        "Enterprise applications > the new application > Provisioning > Overview",
+        (("Provisioning Status", "On"),),
+    )
+    assert (len(found.clicks), found.link.startswith("https://entra.microsoft.com/")) == (4, True)
+
+
+# Taking back
+
+ENTRY = written("start", {"service_principal": PRINCIPAL_ID, "job": "job"}, step="4.3")
+
+
+def test_4_3_is_taken_back_by_a_pause_that_waits_for_nothing():
+    trial = Trial(UNDO, ENTRY)
+    change = trial.change((replace(RUNNING, id="other"), RUNNING))
+    assert change.request.line == f"POST /servicePrincipals/{PRINCIPAL_ID}/synchronization/jobs/job/pause"
+    assert (change.on, change.diffs) == ("provisioning job", (Diff("provisioning job", "Provisioning Status", "On", "Off"),))
+    assert (change.stops, change.undo) == (True, TAKES_BACK)
+    assert trial.step.title == "Stop provisioning (step 4.3)"
+    assert (trial.reads, trial.touches) == (("the job job",), (f"provisioning jobs {SHORT}", RUNNING_JOBS))
+
+
+@pytest.mark.parametrize("jobs", [(), (JOB,), (replace(RUNNING, id="other"),)])
+def test_4_3_is_taken_back_when_the_job_does_not_run(jobs):
+    assert Trial(UNDO, ENTRY).sentences(jobs) == ["The job does not run."]
+
+
+def test_4_3_is_not_taken_back_after_a_later_run_has_started_the_job():
+    assert Trial(UNDO, ENTRY, others=(later("start"),)).sentences((RUNNING,)) == [f"{BY_LATER_RUN} (left)"]
+    assert Trial(UNDO, ENTRY, others=(later("job"),)).change((RUNNING,))
+
+
+def test_4_3_looks_a_second_time_for_a_job_that_is_gone():
+    [fact] = Trial(UNDO, ENTRY).step.body.reads
+    tenant = Tenant(provisioning_jobs_IN=[(), (RUNNING,)])
+    assert fact.look(tenant) == (RUNNING,)
+    assert tenant.forgotten == [f"enterprise application {SHORT}", f"provisioning jobs {SHORT}"]
+    tenant = Tenant(provisioning_jobs_IN=[(RUNNING,)])
+    assert (fact.look(tenant), tenant.forgotten) == ((RUNNING,), [])
+
+
+@pytest.mark.parametrize(
+    ("jobs", "is_there", "words"),
+    [
+        ((RUNNING,), True, "The provisioning job is job (on)."),
+        ((JOB,), False, "The provisioning job is job (off)."),
+        ((replace(RUNNING, id="other"), JOB), False, "The provisioning job is other (on), job (off)."),
+        ((), False, "There is no provisioning job."),
+    ],
+)
+def test_4_3_in_doubt_is_looked_for(jobs, is_there, words):
+    assert UNDO.look(ENTRY, Tenant(provisioning_jobs_IN=jobs)) == (is_there, words)
+
+
+def test_how_4_3_is_taken_back():
+    about = (UNDO.kind, UNDO.words, UNDO.needs, UNDO.made, UNDO.turn)
+    assert about == ("start", "the start of the job", {"service_principal": str, "job": str}, "", 0)

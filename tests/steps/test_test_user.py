@@ -15,6 +15,7 @@ from runbook_lib.core.errors import StepBlocked, VerificationFailed
 from runbook_lib.engine.values import Change, Diff, Finding, Table
 from runbook_lib.http.message import Response
 from runbook_lib.settings.model import TenantSettings
+from runbook_lib.steps.test_user import UNDO
 from runbook_lib.tenant.forecast.values import Fate, FieldChange, Forecast
 from tests.builders import (
     ACCESS,
@@ -31,6 +32,8 @@ from tests.builders import (
     profile,
     waiting,
 )
+from tests.steps.sheet import ENTRA, handover
+from tests.steps.undone import Trial, written
 
 UNLINKED = {"test_user_profiles": (profile(None),), "assignments": ()}
 
@@ -261,3 +264,26 @@ def test_4_2_refuses_a_user_who_is_not_in_the_scope_of_the_job():
     outside = replace(ADELE, in_scope=False, scope_reason="the filter leaves them out")
     with pytest.raises(StepBlocked, match="Entra would skip Adele, who is outside the scope of the job: the filter leaves"):
         on_demand(forecast_when_asked=lambda: Forecast((outside,)))
+
+
+# On the sheet of the administrator
+
+
+def test_4_1_and_4_2_on_the_sheet_name_the_test_user():
+    found = handover("4.1", ENTRA)
+    assert (found.where, found.values) == ("Enterprise applications > the new application > Manage > Provisioning", ())
+    found = handover("4.2", ENTRA)
+    assert found.where == "Enterprise applications > the new application > Provisioning > Provision on demand"
+    assert found.values == (("User", "adele@contoso.com"),)
+
+
+# Taking back
+
+
+def test_4_2_cannot_be_taken_back():
+    trial = Trial(UNDO, written("on-demand", step="4.2"))
+    words = "Cannot be undone: what provisioning wrote into the test user's profile, its external id included, stays."
+    assert trial.says() == [Finding(words, is_left=True)]
+    assert (trial.step.number, trial.step.title) == ("-1", "Keep the test user as provisioned (step 4.2)")
+    assert (trial.reads, trial.touches, trial.step.kind) == ((), (), "note")
+    assert (UNDO.kind, UNDO.words, UNDO.needs, UNDO.made) == ("on-demand", "provisioning of the test user", {}, "")
