@@ -558,4 +558,4 @@ def test_3_12_switches_groups_back():
 def test_how_3_12_is_taken_back():
     about = (UNDO.kind, UNDO.words, UNDO.needs, UNDO.made, UNDO.turn)
     assert about == ("schema", "the attribute mappings", {"service_principal": str, "job": str, "before": dict}, "", 3)
-    assert UNDO.look(ENTRY, Tenant()) == (True, "What was there before is in the journal next to this report.")
+    assert UNDO.look(ENTRY, Tenant()) == (True, "The journal next to this report holds the earlier values.")

@@ -153,7 +153,7 @@ def test_3_4_is_not_taken_back_after_others_have_worked_in_it():
 def test_3_4_is_not_taken_back_while_a_job_is_on():
     with pytest.raises(StepBlocked) as blocked:
         Trial(UNDO, ENTRY).says((JOB,), ("other",), (), False)
-    assert blocked.value.reason.startswith("Provisioning is on (other), and not by this run")
+    assert blocked.value.reason.startswith("Provisioning is on (other), and the journal does not show")
 
 
 def test_3_4_in_doubt_is_looked_for_in_the_application():

@@ -257,7 +257,7 @@ def test_3_5_and_3_6_on_the_sheet_say_what_to_enter():
     found = handover("3.6", ENTRA)
     assert (found.where, found.state) == (f"{where}, then Overview > Properties (once Settings)", "seen")
     assert found.values == (
-        ("Secret Token", "the token, sent apart from this sheet"),
+        ("Secret Token", "the token, sent separately from this sheet"),
         ("Accidental deletion threshold", "20"),
         ("Scope", "Sync only assigned users and groups"),
     )
@@ -293,8 +293,8 @@ def test_3_6_is_taken_back_by_saving_what_was_there_without_the_token():
     }
     assert (change.on, change.diffs, change.undo) == ("entra credentials", EMPTIED, TAKES_BACK)
     assert change.listed_late == LISTED_LATE
-    assert Finding("A deletion guard that this run turned on stays on.") in trial.says(SAVED, *CLEAR)
-    assert trial.step.title == "Take the token out of Entra (step 3.6)"
+    assert Finding("The deletion guard stays on if this run turned it on.") in trial.says(SAVED, *CLEAR)
+    assert trial.step.title == "Remove the token from Entra (step 3.6)"
     holds = f"Entra holds a token {SHORT}"
     assert trial.reads == (f"saved credentials {SHORT}", "endpoint_url", holds, RUNNING_JOBS, HELD, f"is deleted {SHORT}")
     assert trial.touches == (f"saved credentials {SHORT}", *EVERYTHING, RUNNING_JOBS, HELD)
@@ -314,13 +314,15 @@ def test_3_6_is_waited_for_once_entra_took_it():
     awaited = trial.change(SAVED, *CLEAR)
     assert (awaited.request, awaited.diffs, awaited.listed_late) == (None, EMPTIED, LISTED_LATE)
     empty = SavedCredentials({"BaseAddress": "https://old", "SyncAll": "true"})
-    assert trial.sentences(empty, URL, False, (), frozenset(), False) == ["Entra no longer holds what this run saved."]
+    assert trial.sentences(empty, URL, False, (), frozenset(), False) == [
+        "Entra no longer holds the credentials that this run saved."
+    ]
     assert trial.undo.record.emptied == set()
 
 
 def test_3_6_says_that_a_token_of_others_cannot_be_put_back():
     entry = written("credentials", {**ENTRY.undo, "before": {"SecretToken": "*"}}, step="3.6")
-    words = "Cannot be undone: the token that Entra held before. Enter it again in Entra before starting the job."
+    words = "This undo cannot restore the token that Entra held before. Enter that token in Entra again before you start the job."
     assert Trial(UNDO, entry).says(SAVED, *CLEAR)[0] == Finding(words)
 
 
@@ -333,7 +335,9 @@ def test_3_6_goes_with_the_application():
 )
 def test_3_6_is_left_where_entra_holds_something_else(found, holds):
     trial = Trial(UNDO, ENTRY)
-    assert trial.sentences(found, URL, holds, ("job",), frozenset(), False) == ["Entra no longer holds what this run saved."]
+    assert trial.sentences(found, URL, holds, ("job",), frozenset(), False) == [
+        "Entra no longer holds the credentials that this run saved."
+    ]
 
 
 def test_3_6_is_taken_back_where_entra_does_not_list_yet_what_it_holds():
@@ -360,8 +364,8 @@ def test_3_6_is_not_taken_back_while_a_job_is_on():
 
 
 def test_3_6_in_doubt_is_looked_for_in_entra():
-    assert UNDO.look(ENTRY, Tenant(saved_credentials_IN=SAVED)) == (True, "Entra holds a token there.")
-    nothing = (False, "Entra holds no token there.")
+    assert UNDO.look(ENTRY, Tenant(saved_credentials_IN=SAVED)) == (True, "Entra holds a token.")
+    nothing = (False, "Entra holds no token.")
     assert UNDO.look(ENTRY, Tenant(saved_credentials_IN=SavedCredentials({}))) == nothing
 
 

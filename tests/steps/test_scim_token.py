@@ -224,7 +224,7 @@ def test_2_2_and_2_3_on_the_sheet_say_what_to_generate():
     assert (found.state, found.where, found.values) == ("open", f"{where} > Generate New Token", (("Expires", "in 365 days"),))
     assert handover("2.2", without("auth0", token_lifetime_days="never")).values == (("Expires", "never"),)
     assert handover("2.2", AUTH0_SENT).state == "confirmed"
-    assert said("2.2", AUTH0_SENT) == ["Given by the owner of the Auth0 side: the token."]
+    assert said("2.2", AUTH0_SENT) == ["The owner of the Auth0 side sent the token."]
     found = handover("2.3", AUTH0)
     assert (found.where, found.values) == (f"{where} > Generate New Token", tuple(("Scope", scope) for scope in THREE))
     groups = handover("2.3", without("auth0", groups_mapping="on")).values
@@ -232,7 +232,7 @@ def test_2_2_and_2_3_on_the_sheet_say_what_to_generate():
     found = handover("2.1", AUTH0)
     assert (found.where, len(found.values), found.state) == (where, 2, "open")
     assert found.values[0] == ("Send back", "SCIM Endpoint URL, as https://acme.eu.auth0.com/scim/v2/connections/con_…")
-    assert said("2.1", AUTH0_SENT) == [f"Given by the owner of the Auth0 side: {ENDPOINT}."]
+    assert said("2.1", AUTH0_SENT) == [f"The owner of the Auth0 side sent {ENDPOINT}."]
 
 
 # Taking back

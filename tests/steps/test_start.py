@@ -260,7 +260,7 @@ def test_4_3_is_taken_back_by_a_pause_that_waits_for_nothing():
 
 @pytest.mark.parametrize("jobs", [(), (JOB,), (replace(RUNNING, id="other"),)])
 def test_4_3_is_taken_back_when_the_job_does_not_run(jobs):
-    assert Trial(UNDO, ENTRY).sentences(jobs) == ["The job does not run."]
+    assert Trial(UNDO, ENTRY).sentences(jobs) == ["The job is not running."]
 
 
 def test_4_3_is_not_taken_back_after_a_later_run_has_started_the_job():

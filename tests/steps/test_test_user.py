@@ -282,7 +282,7 @@ def test_4_1_and_4_2_on_the_sheet_name_the_test_user():
 
 def test_4_2_cannot_be_taken_back():
     trial = Trial(UNDO, written("on-demand", step="4.2"))
-    words = "Cannot be undone: what provisioning wrote into the test user's profile, its external id included, stays."
+    words = "An undo cannot remove what provisioning wrote into the test user's profile, including the external id."
     assert trial.says() == [Finding(words, is_left=True)]
     assert (trial.step.number, trial.step.title) == ("-1", "Keep the test user as provisioned (step 4.2)")
     assert (trial.reads, trial.touches, trial.step.kind) == ((), (), "note")

@@ -18,8 +18,8 @@ from tests.builders import PRINCIPAL_ID, SETTINGS
 WRITTEN_AT, LATER = "2026-11-24T10:00:00+00:00", "2026-11-24T11:00:00+00:00"
 SHORT = PRINCIPAL_ID[:8]
 TAKES_BACK = {"kind": "taking-back", "of": [7, 9]}
-GOES = "It goes with the enterprise application."
-BY_LATER_RUN = "Left in place: run 2026-11-25 has written to it since (undo that run first)."
+GOES = "Deleting the enterprise application removes it too."
+BY_LATER_RUN = "Left in place: run 2026-11-25 has written to it later (undo that run first)."
 
 
 def written(kind: str, undo: dict[str, Any] | None = None, ids: dict[str, str] | None = None, **about: Any) -> Written:

@@ -16,7 +16,7 @@ from tests.builders import PRINCIPAL, PRINCIPAL_ID, SETTINGS
 from tests.steps.undone import SHORT, Tenant, written
 
 ENTRY = written("job", {"service_principal": PRINCIPAL_ID}, is_certain=False, step="3.4", request="POST /jobs")
-WHOSE = "no answer told whether POST /jobs was carried out"
+WHOSE = "the response to POST /jobs was lost, so the journal does not show whether it took effect"
 TEN = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 
@@ -36,20 +36,24 @@ def said(now, *, is_young=False):
 def test_what_is_there_may_be_others_work():
     text, is_left = said(Seen(True, "A job is there."), is_young=True)
     assert (text, is_left) == (
-        f"Left as it is: {WHOSE}, so that this may be others' work. A job is there. If it is not wanted, take it away by hand.",
+        f"Left in place: {WHOSE}, and someone else may have made this. A job is there. If you do not need it, remove it by hand.",
         True,
     )
 
 
 def test_what_is_not_there_may_not_show_yet_or_was_never_made():
-    late = f"Left as it is: {WHOSE}. There is none. It may not show yet: undo again later to look."
+    late = f"Left in place: {WHOSE}. There is none. The service may list it later: undo again later to check."
     assert said(Seen(False, "There is none."), is_young=True) == (late, True)
-    assert said(Seen(False, "There is none.")) == (f"Nothing of it is there: {WHOSE}. There is none.", False)
+    assert said(Seen(False, "There is none.")) == (f"Nothing is left to undo: {WHOSE}. There is none.", False)
 
 
 def test_the_step_reads_what_is_there_and_writes_nothing():
     step, _ = trial()
-    assert (step.number, step.title, step.kind) == ("-2", "Leave the job, which may be others' (step 3.4)", Kind.ENSURE)
+    assert (step.number, step.title, step.kind) == (
+        "-2",
+        "Leave the job, which someone else may have made (step 3.4)",
+        Kind.ENSURE,
+    )
     assert [fact.name for fact in step.body.reads] == ["what is there, -2", "may still show, -2"]
     assert [fact.name for fact in step.body.touches] == ["what is there, -2"]
     assert [fact.is_derived for fact in step.body.reads] == [True, True]

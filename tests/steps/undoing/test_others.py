@@ -30,7 +30,7 @@ def test_a_job_that_the_run_started_is_stopped_first():
     with pytest.raises(StepWaits) as waits:
         refuse_live(("j1",), "-4", (diff,))
     assert (waits.value.thing, waits.value.what, waits.value.planned) == ("-4", "The stop of the job", (diff,))
-    assert waits.value.came_back == "This follows the stop of the job"
+    assert waits.value.came_back == "This step waits until an earlier step has stopped the job"
     with pytest.raises(StepWaits) as waits:
         refuse_live(("j1",), "-4")
     assert waits.value.planned == ()
@@ -39,7 +39,9 @@ def test_a_job_that_the_run_started_is_stopped_first():
 def test_a_job_that_others_started_keeps_everything():
     with pytest.raises(StepBlocked) as blocked:
         refuse_live(("j1", "j2"), "")
-    assert blocked.value.reason.startswith("Provisioning is on (j1, j2), and not by this run, as far as its journal tells.")
+    assert blocked.value.reason.startswith(
+        "Provisioning is on (j1, j2), and the journal does not show that this run started it. So nothing is undone:"
+    )
     assert blocked.value.remedy.startswith("Turn provisioning off in Entra (Provisioning > Overview > Stop provisioning)")
 
 
@@ -59,13 +61,13 @@ def doubtful(kind, **undo):
         (
             (later("job"), doubtful("job")),
             ("token", "job"),
-            "Left in place: run 2026-11-25 has written to it since (undo that run first).",
+            "Left in place: run 2026-11-25 has written to it later (undo that run first).",
         ),
         (
             (doubtful("job"),),
             ("job",),
-            "Left in place: run 2026-11-26 may have written to it since, and no answer tells (undo that run to see what is "
-            "there).",
+            "Left in place: run 2026-11-26 may have written to it later, but the response was lost (undo that run to see "
+            "what is there).",
         ),
     ],
 )
@@ -154,14 +156,14 @@ def test_in_the_job_there_is_nothing_of_others():
 
 
 def test_in_the_job_others_have_changed_mappings_and_saved_a_token():
-    assert job_clauses(wrote(RIGHT), found=schema()) == ("its attribute mappings were changed since",)
+    assert job_clauses(wrote(RIGHT), found=schema()) == ("someone else has changed its attribute mappings since",)
     assert job_clauses(holds=True) == ("Entra holds a token that this run did not save",)
     elsewhere = written("credentials", {"service_principal": "other", "token": "own", "before": {}})
     assert job_clauses(elsewhere, holds=True) == ("Entra holds a token that this run did not save",)
     theirs = job_clauses(SAVE, holds=True, held=frozenset({"own", "t"}), token_ids=frozenset({"own"}))
     assert theirs == ("Auth0 has a token that this tool did not make, and Entra may hold it",)
     both = job_clauses(wrote(RIGHT), found=schema(), holds=True)
-    assert both == ("its attribute mappings were changed since", "Entra holds a token that this run did not save")
+    assert both == ("someone else has changed its attribute mappings since", "Entra holds a token that this run did not save")
 
 
 # In the application --------------------------------------------------------------------------------------------------
@@ -193,12 +195,12 @@ def test_in_an_application_there_is_nothing_of_others():
 
 @pytest.mark.parametrize("kind", ["assignments", "job", "credentials", "schema", "start", "on-demand"])
 def test_a_later_run_has_worked_in_it(kind):
-    assert clauses(others=(later(kind, **IN_IT),)) == ("run 2026-11-25 has written to it since (undo that run first)",)
+    assert clauses(others=(later(kind, **IN_IT),)) == ("run 2026-11-25 has written to it later (undo that run first)",)
     assert clauses(others=(later(kind, service_principal="other"), later("token", **IN_IT))) == ()
 
 
 def test_a_job_that_is_not_the_run_s_own_keeps_it_with_all_that_is_in_the_jobs():
-    foreign = "it has a provisioning job that is not known to be this run's"
+    foreign = "it has a provisioning job, and the journal does not show that this run made it"
     assert clauses(jobs=(JOB,)) == (foreign,)
     assert clauses(JOB_MADE, jobs=(JOB, replace(JOB, id="other")), in_it=("a", "b")) == (foreign, "a", "b")
 
@@ -207,18 +209,18 @@ def test_edited_notes_and_what_is_set_up_for_sign_ins_keep_it():
     edited = replace(PRINCIPAL, notes="mine\n[inbound-scim-runbook con_1]", set_up=("a key", "a logo"))
     registered = Application("a", "app", "Acme SCIM", set_up=("a redirect", "a key"))
     assert clauses(principal=edited, registered=registered) == (
-        "its notes were edited",
-        "it has a redirect, a key, a logo for people who sign in",
+        "someone else has edited its notes",
+        "it is set up for sign-ins (a redirect, a key, a logo)",
     )
 
 
 def test_assignments_that_are_not_the_run_s_own_keep_it():
-    assert clauses(ASSIGNED, assigned=(ACCESS, STAFF)) == ("1 of its assignments are not known to be this run's",)
+    assert clauses(ASSIGNED, assigned=(ACCESS, STAFF)) == ("the journal does not show that this run made 1 of its assignments",)
     again = replace(ACCESS, id="9")
-    assert clauses(ASSIGNED, assigned=(again,)) == ("1 of its assignments are not known to be this run's",)
+    assert clauses(ASSIGNED, assigned=(again,)) == ("the journal does not show that this run made 1 of its assignments",)
 
 
 def test_a_journal_of_version_2_names_the_assigned_and_not_the_assignments():
     old = replace(ASSIGNED, ids={}, version=2)
     assert clauses(old, assigned=(ACCESS,)) == ()
-    assert clauses(old, assigned=(STAFF,)) == ("1 of its assignments are not known to be this run's",)
+    assert clauses(old, assigned=(STAFF,)) == ("the journal does not show that this run made 1 of its assignments",)

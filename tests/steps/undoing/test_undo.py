@@ -37,7 +37,7 @@ def test_the_turns_are_in_the_order_in_which_an_undo_is_safe():
 def test_a_way_back_by_default_needs_no_id_and_comes_in_its_turn():
     way = undone(lambda *_: None, Thing.JOB, "the job", needs={"job": str})
     assert (way.kind, way.words, way.needs, way.made, way.turn) == ("job", "the job", {"job": str}, "", Turn.LATEST_WRITE_FIRST)
-    assert way.look(JOB, None) == Seen(True, "What was there before is in the journal next to this report.")
+    assert way.look(JOB, None) == Seen(True, "The journal next to this report holds the earlier values.")
     way = undone(max, Thing.JOB, "it", needs={}, made="id", look=min, turn=Turn.LAST_IN_ENTRA)
     assert (way.step, way.made, way.look, way.turn) == (max, "id", min, Turn.LAST_IN_ENTRA)
 
@@ -108,7 +108,7 @@ def test_what_is_inside_goes_along_with_an_application_that_is_going_to_be_delet
 
 
 def test_what_goes_along_is_there_until_the_application_is_deleted():
-    words = "It goes with the enterprise application."
+    words = "Deleting the enterprise application removes it too."
     assert undo().along("sp") == Finding(words, is_left=True)
     assert undo(deleted={"sp"}).along("sp") == Finding(words)
 
