@@ -84,7 +84,8 @@ def rows_of(text: str, known: Sequence[str]) -> list[tuple[int, list[str]]]:
     """
     for mark, kind in _OTHERS.items():
         if text.lstrip("\ufeff \t\r\n").startswith(mark):
-            raise SettingsError(f"the file holds {kind} and no table", "Name it .yaml" if kind == "YAML" else AS_CSV)
+            do_now = {"YAML": "Name it .yaml", "JSON": f"{AS_CSV}, or name it .yaml: YAML takes JSON too"}.get(kind, AS_CSV)
+            raise SettingsError(f"the file holds {kind} and no table", do_now)
     said = _SEPARATOR.match(text)
     body = (text[said.end() :] if said else text.removeprefix("\ufeff")).removesuffix(_OF_DOS)
     delimiter = said[1] if said else _delimiter(body, known)

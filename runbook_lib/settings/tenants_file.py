@@ -132,9 +132,22 @@ def _yaml_rows(text: str) -> list[tuple[int, dict[str, Any]]]:
         return [(_line(entry), _entry(loader.construct_document(entry), _line(entry))) for entry in entries]
     except yaml.YAMLError as broken:
         line = broken.problem_mark.line + 1 if isinstance(broken, yaml.MarkedYAMLError) and broken.problem_mark else None
-        raise SettingsError("the YAML cannot be read", "Check indentation, colons and quotes", row=line) from None
+        raise SettingsError("the YAML cannot be read", _yaml_repair(str(broken)), row=line) from None
     except RecursionError:
         raise SettingsError("the YAML is nested too deeply", "Write a plain list of tenants") from None
+
+
+_YAML_REPAIRS = {  # PyYAML's words, and what they mean to the author of the file
+    "'\\t'": "Replace the tabs by spaces: YAML takes no tab for indentation",
+    "expected a single document": "Write one list: remove the lines --- between the tenants",
+    "that cannot start any token": "Put the value into quotes: it begins with a letter that means something else in YAML",
+    "undefined alias": "Put the value into quotes: * at its beginning means something else in YAML",
+    "mapping values are not allowed": "Put a value with a colon into quotes, and check the indentation",
+}
+
+
+def _yaml_repair(broken: str) -> str:
+    return next((repair for words, repair in _YAML_REPAIRS.items() if words in broken), "Check indentation, colons and quotes")
 
 
 def _refuse_growth(document: yaml.Node | None) -> None:
@@ -162,6 +175,8 @@ def _entries(document: yaml.Node | None) -> list[yaml.Node]:
     if isinstance(document, yaml.MappingNode):
         keys = [key.value for key, _ in document.value]
         document = document.value[0][1] if keys == ["tenants"] else document
+    if isinstance(document, yaml.ScalarNode) and document.value in ("", "~", "null"):
+        return []
     if isinstance(document, yaml.ScalarNode):
         raise SettingsError("the YAML is not a list of tenants", "Name the file .csv if it is a table")
     if not isinstance(document, yaml.SequenceNode) or not all(isinstance(entry, yaml.MappingNode) for entry in document.value):

@@ -283,6 +283,23 @@ def test_yaml_under_the_name_of_a_table_is_named(read):
     assert str(refused(read, "- name: contoso\n")) == "Reading the settings: the file holds YAML and no table. Name it .yaml."
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("- name: a\n\ttest_user: b\n", "(row 2): the YAML cannot be read. Replace the tabs by spaces"),
+        ("- name: a\n---\n- name: b\n", "remove the lines --- between the tenants"),
+        ("- name: @a\n", "Put the value into quotes"),
+        ("- name: *a\n", "Put the value into quotes"),
+        ("- name: a: b\n", "Put a value with a colon into quotes"),
+        ("tenants:\n", "names no tenant"),
+    ],
+)
+def test_yaml_that_cannot_be_read_names_its_repair(content, words, read):
+    with pytest.raises(SettingsError) as caught:
+        read(content, "tenants.yaml")
+    assert words in str(caught.value)
+
+
 def test_a_table_under_the_name_of_yaml_is_named(read):
     with pytest.raises(SettingsError, match=r"is not a list of tenants\. Name the file \.csv if it is a table"):
         read(table(row()), "tenants.yaml")
