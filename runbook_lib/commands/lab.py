@@ -12,8 +12,10 @@ from typing import NoReturn
 
 import click
 
-from runbook_lib.commands.terminal import new_folder, refuse, shown
+from runbook_lib.commands.terminal import command_line, new_folder, refuse, shown
 
+_LAST_PORT = 65_535
+_TABLES = (".csv", ".tsv", ".txt", ".yaml", ".yml")
 _OWN_OPTIONS = ("fleet", "resume", "only", "out")
 
 
@@ -41,9 +43,12 @@ def lab(fleet: bool, resume: Path | None, only: str | None, out: Path | None, op
     from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 
     _refuse_slips(options)
+    tenants, options = _tenants_among(options)
+    if only and not (tenants or resume):
+        raise click.UsageError("--only names a tenant of TENANTS or of a run: name one, as in lab tenants.csv --only NAME.")
+    if fleet and (tenants or only):
+        raise click.UsageError("--fleet takes neither TENANTS nor --only: choose the tenants file on its page.")
     source = notebook("fleet" if fleet else OLDER_AZURE_AD.notebook)
-    tenants = Path(options[0]) if options and not options[0].startswith("-") else None
-    options = options[1:] if tenants else options
     folder = (resume or new_folder(out)).resolve()
     try:
         choices = choices_of_row(tenants, only) if tenants else choices_of_run(folder, only) if resume else {}
@@ -59,15 +64,29 @@ def lab(fleet: bool, resume: Path | None, only: str | None, out: Path | None, op
         if is_root():
             click.echo("JupyterLab runs as root, as you do: the address above gives root's rights here.", err=True)
         click.echo("To stop it: press Ctrl-C here. The page stays in its folder.", err=True)
-        click.echo(f"To go on later: python -m runbook_lib lab --resume {shown(str(folder))}", err=True)
+        click.echo(f"To go on later: {command_line('lab', '--resume', shown(str(folder)))}", err=True)
         sys.exit(serving.process.wait())
     sys.exit(130)
 
 
+def _tenants_among(options: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the tenants file, which may stand behind JupyterLab's own options, and the options without it."""
+    found = [
+        place
+        for place, option in enumerate(options)
+        if not option.startswith("-") and (place == 0 or Path(option).suffix.lower() in _TABLES)
+    ]
+    if len(found) > 1:
+        raise click.UsageError("lab takes one tenants file.")
+    return (Path(options[found[0]]), options[: found[0]] + options[found[0] + 1 :]) if found else (None, options)
+
+
 def _refuse_slips(options: tuple[str, ...]) -> None:
-    """Raise for an option that must be one of this command's, misspelt: JupyterLab would go on without it."""
-    for option in options:
-        name = option.partition("=")[0]
+    """Raise for an option that must be one of this command's, misspelt, and for a port that is none: JupyterLab would go on."""
+    for option, following in zip(options, (*options[1:], ""), strict=True):
+        name, _, value = option.partition("=")
+        if name == "--port" and not ((port := value or following).isdigit() and int(port) <= _LAST_PORT):
+            raise click.BadParameter(f"{port!r} is no port from 0 to {_LAST_PORT}.", param_hint="--port")
         if name.startswith("--") and (near := difflib.get_close_matches(name[2:], _OWN_OPTIONS, 1)):
             raise click.NoSuchOption(name, possibilities=[f"--{near[0]}"])
 

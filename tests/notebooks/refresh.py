@@ -14,6 +14,14 @@ from traitlets.config import Config
 from runbook_lib.settings.process import OUTPUTS_VARIABLE
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "notebooks"
+# What nbconvert needs to write a script, and every kernel of Python 3 says; without the version of the interpreter.
+LANGUAGE = {
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
 PAGES = tuple(sorted(FOLDER.glob("*.ipynb")))
 
 
@@ -23,7 +31,7 @@ async def refresh(path: Path, scratch: Path) -> None:
     kernel = Config({"KernelManager": {"transport": "ipc", "ip": str(scratch / path.stem)}})
     client = NotebookClient(page, timeout=120, record_timing=False, store_widget_state=False, config=kernel)
     await client.async_execute(cwd=str(scratch))
-    page.metadata["language_info"] = {"name": "python"}
+    page.metadata["language_info"] = LANGUAGE
     nbformat.write(page, path)
 
 

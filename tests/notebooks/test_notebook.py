@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
+from tests.notebooks.refresh import LANGUAGE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -38,7 +39,9 @@ def test_the_committed_page_is_complete_without_widgets(page):
     assert [output for output in every if output["output_type"] == "error"] == []
     assert not [kind for output in every for kind in output.get("data", {}) if "jupyter.widget" in kind]
     assert "open this page in JupyterLab" not in page.read_text()
-    assert "widgets" not in json.loads(page.read_text())["metadata"]
+    metadata = json.loads(page.read_text())["metadata"]
+    assert "widgets" not in metadata
+    assert metadata["language_info"] == LANGUAGE
     if page.stem == "inbound_scim":
         shown = ["".join(output["data"]["text/html"]) for output in every if "data" in output]
         assert [

@@ -18,8 +18,10 @@ import psutil
 import pytest
 import requests
 import websocket
+from click.testing import CliRunner
 
-from runbook_lib.commands.lab import _refuse_slips
+from runbook_lib.commands.lab import _refuse_slips, _tenants_among
+from runbook_lib.commands.lab import lab as lab_verb
 from runbook_lib.core.places import notebook
 from runbook_lib.page.lab import copy_for_lab, lab_command, start_of
 from tests.browser.lab import ready_file_of
@@ -221,11 +223,33 @@ def test_a_misspelt_option_of_the_command_is_refused_before_anything_is_made(tmp
     assert "No such option '--olny'. Did you mean '--only'?" in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["--only", "contoso"], "--only names a tenant of TENANTS or of a run"),
+        (["--fleet", "tenants.csv"], "--fleet takes neither TENANTS nor --only"),
+        (["one.csv", "two.csv"], "lab takes one tenants file"),
+        (["--port", "99999"], "'99999' is no port from 0 to 65535"),
+        (["--port=many"], "'many' is no port"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(typed, words, tmp_path):
+    refused = CliRunner().invoke(lab_verb, [*typed, "--out", str(tmp_path / "out")])
+    assert (refused.exit_code, (tmp_path / "out").exists()) == (2, False)
+    assert words in refused.output
+
+
+def test_a_tenants_file_is_found_behind_options_of_jupyterlab():
+    assert _tenants_among(("--no-browser", "a.yaml")) == (Path("a.yaml"), ("--no-browser",))
+    assert _tenants_among(("a", "--port", "8889")) == (Path("a"), ("--port", "8889"))
+    assert _tenants_among(("--port", "8889")) == (None, ("--port", "8889"))
+
+
 def test_no_option_of_jupyterlab_is_taken_for_a_misspelt_one():
     from jupyterlab.labapp import LabApp
 
     for name in (*LabApp.flags, *LabApp.aliases):
-        _refuse_slips((f"--{name}",))
+        _refuse_slips((f"--{name}", "8888"))
 
 
 def test_jupyterlabs_own_help_is_shown_and_nothing_is_served(tmp_path):

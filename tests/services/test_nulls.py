@@ -29,11 +29,15 @@ def places(value, at=()):
 
 
 def nulled(value, place):
+    return put(value, place, None)
+
+
+def put(value, place, odd):
     made = copy.deepcopy(value)
     inner = made
     for key in place[:-1]:
         inner = inner[key]
-    inner[place[-1]] = None
+    inner[place[-1]] = odd
     return made
 
 
@@ -152,6 +156,24 @@ def test_a_schema_with_a_null_is_read_edited_or_refused_in_words(place):
     with contextlib.suppress(StepBlocked, StepWaits):
         if mapping_edits(schema):
             everything(edited(schema))
+
+
+@pytest.mark.parametrize("odd", [5, "x", True, ["x"], {"x": 1}], ids=repr)
+def test_a_schema_of_another_form_is_refused_in_words_or_does_no_harm(odd):
+    refused = 0
+    for place in places(SCHEMA):
+        try:
+            with understood("the schema"):
+                schema = entra_models.SynchronizationSchema.from_wire(put(SCHEMA, place, odd))
+        except TransportError:
+            refused += 1
+            continue
+        everything(schema)
+        schema.rows()
+        with contextlib.suppress(StepBlocked, StepWaits):
+            if mapping_edits(schema):
+                everything(edited(schema))
+    assert refused > 9
 
 
 VERDICTS = [

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runbook_lib.core.json_text import parsed
+from runbook_lib.services.entra.schema_form import check_schema
 from runbook_lib.services.wire_json import Json, listed
 from runbook_lib.services.wire_words import (
     BASE_ADDRESS,
@@ -278,7 +279,8 @@ class SynchronizationSchema:
 
     @classmethod
     def from_wire(cls, body: Json) -> SynchronizationSchema:
-        """Read the schema of a job."""
+        """Read the schema of a job. Raises `TypeError` for one of another form: steps look into it long after it was read."""
+        check_schema(body)
         return cls({**body, "synchronizationRules": body["synchronizationRules"] or []})
 
     def user_mappings(self) -> tuple[tuple[int, int], ...]:
@@ -329,7 +331,7 @@ class SynchronizationSchema:
     def rule_id(self) -> str:
         """The id of the rule that holds the user mapping; empty when there is none."""
         positions = self.user_mappings()
-        return str(self.document["synchronizationRules"][positions[0][0]]["id"]) if positions else ""
+        return str(self.document["synchronizationRules"][positions[0][0]].get("id") or "") if positions else ""
 
     @property
     def flow_types(self) -> tuple[str, ...]:
