@@ -41,14 +41,16 @@ def wants(*changes, before=(), after=()):
 class Run:
     """One step with all that carries it out."""
 
-    def __init__(self, body, world=None, guard=None, **about):
+    def __init__(self, body, world=None, guard=None, following=None, **about):
         self.world = world or World()
         self.step = step(body, **{"reads": (THERE,), **about})
         parts = {"pace": PACE, "sleep": self.world.sleep}
         guard = guard or made.Guard(self.world)
         self.writer = Writer(self.world, journal=self.world, now=self.world.now, numbers=NUMBERS, guard=guard, **parts)
         young = self.writer.is_too_young
-        planner = Planner(self.world, numbers=NUMBERS, is_too_young=young, steps=lambda: [self.step], **parts)
+        planner = Planner(
+            self.world, numbers=NUMBERS, is_too_young=young, steps=lambda: [one for one in (self.step, following) if one], **parts
+        )
         parts |= {"planner": planner, "writer": self.writer, "now": self.world.now}
         self._convergence = Convergence(self.world, **parts)
 
@@ -100,6 +102,7 @@ def test_what_is_missing_is_written_and_read_back():
     run = Run(wants(change())).shows()
     found = run.done()
     assert (found.status, found.diffs, found.reason, found.step, found.is_left) == ("CHANGED", (DIFF,), "", "3.2", False)
+    assert found.remedy == ""
     assert run.world.done("turn", "stale", "guard", "send", "forget", "turn back") == [
         ("turn", "north", "POST /things"),
         ("stale", 10.0),
@@ -234,6 +237,18 @@ def test_every_round_s_differences_are_told_once():
     assert [diff.field for diff in found.diffs] == ["0", "1", "2"]
 
 
+def test_the_differences_of_earlier_rounds_are_told_too():
+    state = {"left": 3}
+
+    def body(*_):
+        if state["left"]:
+            yield Change("t", (Diff("t", str(state["left"]), "", "x"),), MAKE)
+
+    run = Run(body)
+    run.world.north.answers[MAKE.line] = [lambda: state.update(left=state["left"] - 1) or Response(201, {})]
+    assert [diff.field for diff in run.done().diffs] == ["3", "2", "1"]
+
+
 def test_a_step_that_always_wants_something_else_ends():
     numbers = iter(range(999))
 
@@ -339,6 +354,34 @@ def test_an_answer_that_does_not_show_the_write_is_no_proof():
     assert run.world.done("forget") == [("forget", "there"), ("forget", "there")]
 
 
+def test_the_readings_of_all_answers_are_kept():
+    shown = [change(shows=lambda _: ((WITHIN, "x"),), leaves=(WITHIN,)), change(shows=lambda _: ((THERE, "x"), (IS_ON, "x")))]
+    run = Run(wants(*shown), touches=(THERE, IS_ON))
+    run.done()
+    assert run.world.done("forget") == [("forget", "there")] * 2
+
+
+def test_a_look_after_a_write_drops_what_the_next_write_replaces():
+    early = fact("early")
+    run = Run(wants(change()), following=step(lambda *_: iter(()), "4", thing="next", reads=(early,))).shows()
+    run.world.latest = {"early"}
+    run.done()
+    assert ("forget", "early") in run.world.log
+    run = Run(
+        wants(change(shows=lambda _: ((early, "x"), (THERE, "x")))),
+        following=step(lambda *_: iter(()), "4", thing="next", reads=(early,)),
+    )
+    run.world.latest = {"early"}
+    run.done()
+    assert ("forget", "early") not in run.world.log
+
+
+def test_several_that_are_listed_late_are_waited_for_together():
+    run = Run(wants(change(listed_late="Listed late."), change(listed_late="Listed late too.", request=PATCH)))
+    failure(run)
+    assert [line["what"] for line in run.world.lines if line["event"] == "waiting"] == ["Listed late."]
+
+
 def test_what_an_earlier_answer_showed_is_stale_after_the_next_write():
     shown, plain = change(shows=lambda _: ((THERE, ""),), request=PATCH), change()
     run = Run(wants(shown, plain)).shows()
@@ -433,6 +476,14 @@ def test_one_that_was_rehearsed_needs_no_such_reading_nor_what_is_only_made():
 def test_a_document_that_was_read_again_is_planned_again():
     run = Run(wants(change(request=PATCH))).shows(request=PATCH)
     run.world.stale = lambda age, *_: age == 0.0
+    run.done()
+    assert plans(run) == 4
+
+
+@pytest.mark.parametrize("request_", [DELETE, PATCH])
+def test_a_plan_that_rests_on_readings_of_more_than_a_second_ago_is_made_again(request_):
+    run = Run(wants(change(request=request_))).shows(request=request_)
+    run.world.stale = lambda age, *_: age == 1.0
     run.done()
     assert plans(run) == 4
 

@@ -317,7 +317,10 @@ def test_a_result_shows_who_accepted_what_and_when():
     freezes = Hazard("freezes", "It freezes")
     rows = (("burns", "3", "It burns.", "Bea", "3"), ("freezes", "", "It freezes", "Cleo", "4"))
     assert result(DANGER, freezes, CHANGE, TABLE, world=world).tables == (TABLE, Table("Accepted", columns, rows))
-    world.settings.accepted = world.settings.accepted[:1]
+    world.settings.accepted = [acceptance("burns", 3, "Ada", "2")]
+    [table] = result(DANGER, world=world).tables
+    assert table.rows == (("burns", "3", "It burns.", "Ada", "2"),)
+    world.settings.accepted = [acceptance("burns", 2, "Ada", "2")]
     [table] = result(DANGER, world=world).tables
     assert table.rows == (("burns", "3", "It burns.", "the settings", ""),)
 

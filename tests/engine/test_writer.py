@@ -334,8 +334,9 @@ def test_an_answer_that_means_not_yet_is_waited_for():
     world = World()
     world.memory.late_since = NOON
     answers(world, 202, 202, 201)
-    one = writer(world)
-    assert one.carry_out(STEP, change(patience=patience())) is True
+    one, seen = writer(world), []
+    assert one.carry_out(STEP, change(patience=patience(), receive=lambda answer: seen.append(answer.status) or {})) is True
+    assert seen == [201]
     sent, slept = ("send", "POST /things"), ("sleep", 7)
     assert world.done("send", "sleep") == [sent, slept, sent, slept, sent]
     assert world.lines[1] == {"event": "waiting", "step": "3.2", "what": "waits for it"}
@@ -411,6 +412,7 @@ def test_the_repetition_is_waited_for_as_well():
     one = writer(world)
     one.carry_out(STEP, change(patience=patience(is_once_more=lambda answer: answer.status == 409)))
     assert (len(world.done("send")), one.waited) == (3, ("waits for it",))
+    assert world.lines[1] == {"event": "waiting", "step": "3.2", "what": "waits for it"}
 
 
 def test_what_is_waited_for_is_said_once_and_without_a_request_the_late_service_s_clock_counts():
