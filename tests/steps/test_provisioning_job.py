@@ -1,7 +1,6 @@
 """The provisioning job, literals in and changes out. Its start is in `test_start.py`.
 
 3.4 Get started with automatic provisioning
-4.1 Open provision on demand
 """
 
 from __future__ import annotations
@@ -81,23 +80,6 @@ def test_3_4_refuses_two_jobs_of_its_own_template():
     reason, remedy = refusal("3.4", jobs=(JOB, JOB))
     assert reason.endswith("2 SCIM jobs: job, template scim, stopped; job, template scim, stopped")
     assert remedy == "Delete the job that you do not need"
-
-
-# 4.1
-
-
-def test_4_1_is_content_with_a_job():
-    assert planned("4.1") == [Finding("The job is ready.")]
-
-
-def test_4_1_waits_for_the_job():
-    assert waiting("4.1", job=None) == ("3.4", "The provisioning job", ())
-
-
-def test_4_1_refuses_a_job_in_quarantine():
-    reason, remedy = refusal("4.1", job=replace(JOB, quarantine_reason="TooManyDeletes"))
-    assert reason == "The provisioning job is in quarantine (TooManyDeletes)"
-    assert "administrator" in remedy
 
 
 # On the sheet of the administrator

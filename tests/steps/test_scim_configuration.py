@@ -3,7 +3,6 @@
 1.3 Sync profiles at each login and turn SCIM on
 1.4 Take the user id from externalId
 1.5 Compare the SCIM mapping with the default
-2.1 Copy the SCIM endpoint URL
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from runbook_lib.core.errors import StepBlocked
-from runbook_lib.engine.values import Diff, Finding, Table
+from runbook_lib.engine.values import Diff, Table
 from runbook_lib.http.message import Response
 from runbook_lib.services.auth0.models import ScimMappingRow
 from runbook_lib.settings.model import MappingOverride
@@ -25,7 +24,6 @@ from tests.builders import (
     OPTIONS,
     SCIM,
     SETTINGS,
-    URL,
     WORK_EMAIL,
     changes,
     connection,
@@ -247,13 +245,6 @@ def test_1_5_says_when_the_mapping_is_the_default():
     assert said("1.5") == [
         "The mapping is the default. Login and SCIM both write preferred_username, email: the last writer wins."
     ]
-
-
-# 2.1
-
-
-def test_2_1_shows_the_endpoint():
-    assert planned("2.1") == [Finding(URL)]
 
 
 # On the sheet of the administrator

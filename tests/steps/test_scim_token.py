@@ -1,5 +1,6 @@
 """The SCIM token, literals in and changes out. Which token is in use is in `test_credentials.py`.
 
+2.1 Copy the SCIM endpoint URL
 2.2 Generate a SCIM token
 2.3 Give the token exactly the scopes get:users, patch:users and delete:users
 """
@@ -24,6 +25,7 @@ from tests.builders import (
     SAVED,
     SCOPES,
     SETTINGS,
+    URL,
     Memory,
     changes,
     connection,
@@ -48,6 +50,13 @@ def generated(tokens, settings=SETTINGS, **readings):
     """Return what step 2.2 yields for these tokens, its table aside."""
     found = planned("2.2", settings, **{"scim_tokens": tokens, "job": RUNNING, **readings})
     return [entry for entry in found if not isinstance(entry, Table)]
+
+
+# 2.1
+
+
+def test_2_1_shows_the_endpoint():
+    assert planned("2.1") == [Finding(URL)]
 
 
 # 2.2

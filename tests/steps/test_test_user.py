@@ -1,5 +1,6 @@
 """One user provisioned on demand, literals in and changes out.
 
+4.1 Open provision on demand
 4.2 Provision one user on demand
 """
 
@@ -21,6 +22,7 @@ from tests.builders import (
     ACCESS,
     ADELE,
     GOOD,
+    JOB,
     MAPPING,
     PRINCIPAL_ID,
     SCIM,
@@ -30,12 +32,33 @@ from tests.builders import (
     USER_ID,
     planned,
     profile,
+    refusal,
     waiting,
 )
 from tests.steps.sheet import ENTRA, handover
 from tests.steps.undone import Trial, written
 
 UNLINKED = {"test_user_profiles": (profile(None),), "assignments": ()}
+
+
+# 4.1
+
+
+def test_4_1_is_content_with_a_job():
+    assert planned("4.1") == [Finding("The job is ready.")]
+
+
+def test_4_1_waits_for_the_job():
+    assert waiting("4.1", job=None) == ("3.4", "The provisioning job", ())
+
+
+def test_4_1_refuses_a_job_in_quarantine():
+    reason, remedy = refusal("4.1", job=replace(JOB, quarantine_reason="TooManyDeletes"))
+    assert reason == "The provisioning job is in quarantine (TooManyDeletes)"
+    assert "administrator" in remedy
+
+
+# 4.2
 
 
 def on_demand(settings=SETTINGS, **readings):
