@@ -62,12 +62,12 @@ class Convergence:
                 return held
             if not plan.changes:
                 break
-            is_known = self._all_carried_out(step, plan)
-            made |= dict.fromkeys(plan.diffs)
+            is_known, left = self._carried_out_in_turn(step, plan)
+            made |= dict.fromkeys(diff for change in plan.changes if change not in left for diff in change.diffs)
             sendings += not is_known
             if sendings >= SENDINGS:
                 raise VerificationFailed(step.title, ("no answer tells whether it was done",))
-            plan = self._settled(step, plan, is_known=is_known)
+            plan = self._settled(step, _without_proof_of(left, plan), is_known=is_known)
         else:
             raise VerificationFailed(step.title, tuple(diff.field for diff in plan.diffs))
         if plan.handover is not None:
@@ -77,11 +77,30 @@ class Convergence:
         status = "CHANGED" if made else "NOTED" if plan.is_left else "UNCHANGED"
         return replace(self._planner.result(step, status, reason, "", tuple(made), tables), is_left=plan.is_left)
 
-    def _all_carried_out(self, step: Step, plan: Plan) -> bool:
-        """Send the due changes until one has an unknown outcome. Return whether all outcomes are known."""
+    def _carried_out_in_turn(self, step: Step, plan: Plan) -> tuple[bool, tuple[Change, ...]]:
+        """Send the due changes until one has an unknown outcome, or has waited so long that its readings are old.
+
+        Return whether all outcomes are known, and the changes that are to be planned again before they are sent.
+        """
         self._shown = frozenset()
-        due = [change for change in plan.changes if not change.is_awaited]
-        return all(self._carried_out(step, change, (part, len(due))) for part, change in enumerate(due, start=1))
+        due = tuple(change for change in plan.changes if not change.is_awaited)
+        for number, change in enumerate(due):
+            if number and self._is_overtaken(change):
+                return True, due[number:]
+            if not self._carried_out(step, change, (number + 1, len(due))):
+                return False, ()
+        return True, ()
+
+    def _is_overtaken(self, change: Change) -> bool:
+        """Wait for the turn of a step's further write. Return whether what it stands on has grown too old meanwhile.
+
+        What is listed late is sent as it was planned: reading it again would not show the writes before it.
+        """
+        if change.request is None or change.listed_late:
+            return False
+        began_at = self._tenant.clock()
+        self._writer.take_turn(change.request)
+        return self._tenant.clock() - began_at > JUST_READ_S
 
     def _carried_out(self, step: Step, change: Change, part: tuple[int, int]) -> bool:
         try:
@@ -129,14 +148,14 @@ class Convergence:
 
     def _is_any_old(self, body: Body, plan: Plan) -> bool:
         """Drop the readings that must be fresh for the writes of a plan. Return whether there were any."""
-        is_old = bool(plan.changes) and self._tenant.stale(JUST_READ_S, *body.stale)
+        is_old = bool(plan.changes) and self._tenant.stale(JUST_READ_S, *_shows(body, plan.changes))
         requests = [change for change in plan.changes if change.request]
         if any(change.request and change.request.method == "DELETE" for change in requests):
             is_old |= self._tenant.stale(0.0, *body.stale)  # what is in a thing goes with it
         is_replaced = any(
             change.request and change.request.method in ("PATCH", "PUT") and not change.rehearsal for change in requests
         )
-        if is_replaced and not self._tenant.is_latest(body.stale[0], RIGHT_BEFORE_S):
+        if is_replaced and (is_old or not self._tenant.is_latest(body.stale[0], RIGHT_BEFORE_S)):
             # A document that is written whole is read right before, for what others write meanwhile would be lost.
             is_old |= self._tenant.stale(0.0, body.stale[0])
         return is_old
@@ -166,7 +185,7 @@ class Convergence:
         guards = [change.guard.reading for change in before.changes if change.guard is not None]
         touched, shown = _shows(step.body, before.changes), self._shown
         for _ in chain([None], self._looks(step, before) if is_patient else ()):
-            old = [fact for fact in (touched[:1] if is_late else touched) if fact.name not in shown]
+            old = [fact for fact in (self._with_the_late(touched) if is_late else touched) if fact.name not in shown]
             if old or guards:
                 self._tenant.forget(*old, *guards)
             try:
@@ -181,6 +200,11 @@ class Convergence:
             raise VerificationFailed(plan.changes[0].on, tuple(diff.field for diff in plan.diffs))
         self._writer.settle(step.number, before.changes)
         return plan
+
+    def _with_the_late(self, touched: tuple[Fact[object], ...]) -> list[Fact[object]]:
+        """Return the reading that lists late, and those that the same service tells: they come in the same request."""
+        late = self._tenant.lists_late.name
+        return [fact for number, fact in enumerate(touched) if number == 0 or self._tenant.told_by(fact) <= {late}]
 
     def _looks(self, step: Step, before: Plan) -> Iterator[None]:
         """Sleep before each further look: as long as the pace allows, longer for what a service is known to list late."""
@@ -212,12 +236,14 @@ class Convergence:
             raise VerificationFailed(f"{change.on}, which was stopped again", lost)
 
 
-def _shows(body: Body, changes: tuple[Change, ...]) -> tuple[Fact[object], ...]:
-    """Return the readings that show whether a write was done. Whether a thing is on is read before the write, not afterwards.
+def _without_proof_of(left: tuple[Change, ...], plan: Plan) -> Plan:
+    """Return a plan of which some changes were not sent: of those nothing is proved yet."""
+    unsent = {id(change) for change in left}
+    changes = (replace(one, confirm=None, guard=None) if id(one) in unsent else one for one in plan.changes)
+    return replace(plan, changes=tuple(changes)) if left else plan
 
-    A pause shows by nothing else.
-    """
-    if any(change.stops for change in changes):
-        return body.stale
+
+def _shows(body: Body, changes: tuple[Change, ...]) -> tuple[Fact[object], ...]:
+    """Return the readings that show whether a write was done: those that it may have changed."""
     left = set.intersection(*({fact.name for fact in change.leaves} for change in changes)) if changes else set()
-    return tuple(fact for position, fact in enumerate(body.stale) if position == 0 or not (fact.is_switch or fact.name in left))
+    return tuple(fact for position, fact in enumerate(body.stale) if position == 0 or fact.name not in left)

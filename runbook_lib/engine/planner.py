@@ -64,6 +64,8 @@ class Planner:
                 if not self._is_too_young(error):
                     raise
                 self._sleep(wait)
+                if is_written:  # time has passed: the look at the write is repeated with the reading that has to be repeated
+                    self._tenant.forget(*(fact for fact in step.body.stale[:1] if fact.name not in shown))
         return self._at_once(step, is_written, shown)
 
     def _at_once(self, step: Step, is_written: bool, shown: frozenset[str]) -> Plan:

@@ -25,25 +25,18 @@ JUST_READ_S = 1.0  # what a write replaces is read within this time before it: s
 class Fact(Generic[T]):
     """A named reading; `look` gets the tenant. A derived one costs no request and is never kept.
 
-    `is_switch`: it tells whether something is on. That is looked at before a write, and not to see whether the write was done.
     `is_lasting`: no one can change it, so that it is read once.
     """
 
     name: str
     look: Callable[[Any], T]
     is_derived: bool = False
-    is_switch: bool = False
     is_lasting: bool = False
 
 
 def fact(look: Callable[[Any], T]) -> Fact[T]:
     """Make a fact of a function that reads it."""
     return Fact(look.__name__, look)
-
-
-def switch(look: Callable[[Any], T]) -> Fact[T]:
-    """Make a fact of a function that reads whether something is on."""
-    return Fact(look.__name__, look, is_switch=True)
 
 
 def lasting(look: Callable[[Any], T]) -> Fact[T]:
@@ -173,6 +166,10 @@ class KeptReadings(ABC):
             return False
         began_at = max(service.ahead.began_at for service in self.services.values())
         return kept[0] >= began_at and self.clock() - kept[0] <= max_age_s
+
+    def told_by(self, fact: Fact[Any]) -> frozenset[str]:
+        """Return the names of the services that a reading asked when it was last read; none where it needed no request."""
+        return frozenset(service for service, _ in self._asked.get(fact.name, ()))
 
     def stale(self, max_age_s: float, *facts: Fact[Any]) -> bool:
         """Drop the readings older than `max_age_s`, of the named facts or of all; say whether there were any.

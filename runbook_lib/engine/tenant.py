@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from runbook_lib.engine.readings import Fact
@@ -55,6 +55,10 @@ class Tenant(Protocol):
         """The settings of the tenant."""
 
     @property
+    def clock(self) -> Callable[[], float]:
+        """What counts the seconds by which readings age."""
+
+    @property
     def memory(self) -> Recovery:
         """What is remembered of writes."""
 
@@ -87,6 +91,9 @@ class Tenant(Protocol):
 
     def is_latest(self, fact: Fact[Any], max_age_s: float) -> bool:
         """Whether a reading is one answer, no older than this, after which no request was sent."""
+
+    def told_by(self, fact: Fact[Any]) -> frozenset[str]:
+        """Return the names of the services that a reading asked when it was last read."""
 
     def stale(self, max_age_s: float, *facts: Fact[Any]) -> bool:
         """Drop the readings that are older, of the named facts or of all; say whether there were any."""

@@ -140,8 +140,8 @@ def enterprise_application(
 
 def _created(cloud: Cloud, name: str) -> Change:
     diff = Diff("enterprise applications", name, "", "non-gallery application")
-    request = graph.instantiate(cloud.template_id, name)
-    return Change(diff.on, (diff,), request, receive=_made_application, undo={"kind": UNDO.kind}, replicates=True)
+    request, undo = graph.instantiate(cloud.template_id, name), {"kind": UNDO.kind}
+    return Change(diff.on, (diff,), request, receive=_made_application, undo=undo, replicates=True, leaves=(facts.jobs,))
 
 
 def _refuse_several(found: tuple[ServicePrincipal, ...], memory: Memory, settings: TenantSettings) -> None:

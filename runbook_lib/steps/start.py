@@ -66,6 +66,7 @@ REREAD = (  # the start judges nothing by an earlier reading
     facts.forecast,
     facts.test_user,
     facts.test_user_profiles,
+    facts.oidc_service_principal,  # the forecast reads it: in the same batch it costs no request
 )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from runbook_lib.core.errors import ApiError, RunbookError, StepBlocked
-from runbook_lib.engine.readings import derived, fact, lasting, switch
+from runbook_lib.engine.readings import derived, fact, lasting
 from runbook_lib.services.auth0.management import scim_endpoint_url
 from runbook_lib.services.auth0.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken
 from runbook_lib.services.entra.graph import validate_credentials
@@ -238,11 +238,12 @@ def assignments(view: View) -> tuple[AppRoleAssignment, ...]:
     return view.graph.assignments(principal.id) if principal else ()
 
 
-@switch
+@fact
 def jobs(view: View) -> tuple[SynchronizationJob, ...]:
     """The provisioning jobs of the enterprise application."""
     principal = view.read(enterprise_application)
-    return view.graph.synchronization_jobs(principal.id) if principal else ()
+    known = [entry.id for entry in view.last(jobs) or () if entry.template_id == "scim"]
+    return view.graph.synchronization_jobs(principal.id, known) if principal else ()
 
 
 @derived

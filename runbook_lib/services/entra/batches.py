@@ -80,7 +80,7 @@ class GraphService(Service):
         for asked, item in items:
             if item["status"] == 200:
                 self.ahead.keep(asked, at, item.get("body"))
-            elif item["status"] < 500 and item["status"] not in (401, 408, *_PUT_OFF):
+            elif item["status"] < 500 and item["status"] not in (408, *_PUT_OFF) and not _wants_a_new_token(item):
                 refused = api_error(self._attempt(asked), item["status"], item.get("body"), _headers(item), service="graph")
                 self.ahead.keep(asked, at, error=refused)
 

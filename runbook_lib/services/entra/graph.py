@@ -187,11 +187,11 @@ class MicrosoftGraph:
         entries = self._all_pages(self._read(f"/users/{guid(user_id)}/memberOf", (("$select", "id"),)))
         return frozenset(entry["id"] for entry in entries)
 
-    def synchronization_jobs(self, service_principal_id: str) -> tuple[SynchronizationJob, ...]:
-        """Return the provisioning jobs of an enterprise application."""
-        sync = _sync(service_principal_id)
-        # A caller that reads the jobs ahead reads the saved credentials next, and their address is known here.
-        body = self.service.read(f"{sync}/jobs", beside=((f"{sync}/secrets", ()),))
+    def synchronization_jobs(self, service_principal_id: str, known: Iterable[str] = ()) -> tuple[SynchronizationJob, ...]:
+        """Return the provisioning jobs of an enterprise application. `known` are the ids of those that were read before."""
+        sync, schemas = _sync(service_principal_id), [f"{_job(service_principal_id, job_id)}/schema" for job_id in known]
+        # A caller that reads the jobs ahead reads the saved credentials and the schema next, whose addresses are known here.
+        body = self.service.read(f"{sync}/jobs", beside=tuple((path, ()) for path in (f"{sync}/secrets", *schemas)))
         return tuple(SynchronizationJob.from_wire(entry) for entry in self._all_pages(body))
 
     def template_ids(self, service_principal_id: str) -> tuple[str, ...]:
