@@ -23,6 +23,7 @@ from requests.adapters import HTTPAdapter
 
 from runbook_lib.core.errors import TransportError
 from runbook_lib.http import stage
+from runbook_lib.http.authorities import share_authorities
 from runbook_lib.http.broken import TooMuchError
 
 TOTAL_TIMEOUT_S = 120.0  # provision on demand takes up to 30 s (entra-docs); requests' own time-out is per read only
@@ -40,6 +41,7 @@ class _Connection(urllib3.connection.HTTPSConnection):
 
     def connect(self) -> None:
         stage.connects()
+        share_authorities(self)
         super().connect()
 
     def request(self, *args: Any, **kwargs: Any) -> None:

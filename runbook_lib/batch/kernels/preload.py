@@ -9,6 +9,7 @@ looking for a kernel.
 from __future__ import annotations
 
 import ast
+import contextlib
 import gc
 import importlib
 import json
@@ -35,10 +36,14 @@ from runbook_lib.core.places import notebook
 from runbook_lib.core.remedies import table
 from runbook_lib.core.secret import guard_process
 from runbook_lib.core.templates import template
+from runbook_lib.http.authorities import trusting
+from runbook_lib.http.session import usual_authorities
 
 guard_process()
 template("report.html.j2")
 table()
+with contextlib.suppress(OSError):  # the first connection of a kernel raises it again
+    trusting(usual_authorities())
 page = json.loads(notebook("inbound_scim").read_text(encoding="utf-8"))  # that of most runs; others are compiled by their kernels
 cells = ["".join(cell["source"]) for cell in page["cells"] if cell["cell_type"] == "code"]
 for node in ast.walk(ast.parse("\n".join(cells))):
