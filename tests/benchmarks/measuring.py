@@ -117,6 +117,9 @@ def verify(name: str, out: Path, count: int) -> None:
     """Raise `AssertionError` unless every tenant was planned whole, and, where there are pages, every page is complete."""
     results = sorted(out.rglob("results.json"))
     assert len(results) == count, f"{name}: {len(results)} results of {count}"
+    if name == "ours":
+        [summary] = out.rglob("summary.json")
+        assert len(json.loads(summary.read_text())) == count
     for path in results:
         rows = json.loads(path.read_text())
         assert [row["step"] for row in rows] == [step.number for step in OLDER_AZURE_AD.steps], path

@@ -58,6 +58,7 @@ def trial(folder, odd, furnished, number, kind):
     for _ in range(2):
         if outcome.status in SUCCESS and not laboratory.wrongs():
             break
+        laboratory.follow_the_remedy(outcome)  # a token whose text was never read is named; only a person deletes it
         outcome = laboratory.run()
     return outcome, wrongs + laboratory.wrongs() + laboratory.early_starts + [outcome.status] * (outcome.status not in SUCCESS)
 
