@@ -227,13 +227,15 @@ class Convergence:
     def _look_at_guards(self, step: Step, before: Plan) -> None:
         for change in before.changes:
             if change.guard is not None:
-                self._guarded(step, change, change.guard)
+                self._guarded(step, change.guard)
 
-    def _guarded(self, step: Step, change: Change, guard: Guard) -> None:
+    def _guarded(self, step: Step, guard: Guard) -> None:
         """Check after a write that its preconditions still hold, and stop its effect when they do not."""
-        if lost := guard.lost(self._tenant.read(guard.reading)):
-            self._writer.carry_out(step, Change(change.on, (), guard.stop, stops=True))
-            raise VerificationFailed(f"{change.on}, which was stopped again", lost)
+        found = self._tenant.read(guard.reading)
+        if lost := guard.lost(found):
+            for request in guard.stop(found):
+                self._writer.carry_out(step, Change(guard.on, (), request, stops=True))
+            raise VerificationFailed(f"{guard.on}, which was stopped again", lost)
 
 
 def _without_proof_of(left: tuple[Change, ...], plan: Plan) -> Plan:

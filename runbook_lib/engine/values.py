@@ -104,15 +104,16 @@ class Patience:
 
 @dataclass(frozen=True)
 class Guard:
-    """What must still hold after a write, and the request that takes the harm out of it when it does not.
+    """What must still hold after a write, and the requests that take the harm out of it when it does not.
 
     No service has a condition on writes: between the last reading and the write others may have changed what it stands on.
-    `reading` is the fact to read afresh, `lost` returns texts of what does not hold.
+    `reading` is the fact to read afresh, `lost` returns texts of what does not hold, and `stop` the requests that stop `on`.
     """
 
+    on: str
     reading: Any
     lost: Callable[[Any], tuple[str, ...]]
-    stop: Request
+    stop: Callable[[Any], tuple[Request, ...]]
 
 
 @dataclass(frozen=True)

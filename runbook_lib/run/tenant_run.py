@@ -48,7 +48,7 @@ from runbook_lib.tenant.notes_claim import NotesClaim
 from runbook_lib.tenant.things import Thing
 from runbook_lib.tenant.token_memory import Memory
 from runbook_lib.tenant.view import View
-from runbook_lib.tenant.written import Record, Written, restored_rows, standing, written_since
+from runbook_lib.tenant.written import Record, Written, emptied_before, restored_rows, standing, written_since
 
 BY_A_PERSON = "step by step, by a person"
 SAVE_EVERY_S = 1.0
@@ -106,7 +106,8 @@ class Session:
         if self._is_undo:
             self.journal = Journal(self.out / "undo.jsonl", machine.now, machine.guard)
             own = written_since(self.standing, self._undo_since)
-            record = Record(own, restored=restored_rows(self.journal.events()))
+            undone = self.journal.events()
+            record = Record(own, restored=restored_rows(undone), emptied_before=emptied_before(undone))
             is_plan = self.mode is RunMode.PLAN
             self.steps, self._undoing = steps_to_undo(self.procedure, record, settings.scim_app_name, is_plan=is_plan)
         if not view.cloud.is_sandbox:  # those come and go at one address

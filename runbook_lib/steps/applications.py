@@ -22,7 +22,7 @@ from runbook_lib.settings.texts import is_guid
 from runbook_lib.steps.body import check, ensure
 from runbook_lib.steps.by_hand import Customer, in_entra, nothing_shows
 from runbook_lib.steps.undoing.others import in_application, later_run, named, refuse_live
-from runbook_lib.steps.undoing.readings import InEntra, running_jobs, tokens_in_entra
+from runbook_lib.steps.undoing.readings import InEntra, On, running_jobs, tokens_in_entra
 from runbook_lib.steps.undoing.undo import Seen, Turn, Undo, left, undone
 from runbook_lib.tenant import facts
 from runbook_lib.tenant.app_notes import has_room, read_marker, without_marker
@@ -161,8 +161,6 @@ def _made_application(answer: Response) -> dict[str, str]:
 
 # Taking back ---------------------------------------------------------------------------------------------------------
 
-On = tuple[str, ...]  # ids of the jobs that are on
-
 
 def _applications_now(_entry: Written, view: View) -> Seen:
     named = ", ".join(f"{found.display_name} ({found.id})" for found in view.read(facts.enterprise_applications))
@@ -197,8 +195,8 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
             yield left(reason)
             return
         diff = Diff("enterprise applications", principal.display_name, "made by this run", "deleted, with everything in it")
-        refuse_live(on, undo.stop, (diff,))
-        yield Change(diff.on, (diff,), graph.delete_application(registered.id), undo=takes_back(entry))
+        guard = refuse_live(undo, on, (diff,))
+        yield Change(diff.on, (diff,), graph.delete_application(registered.id), undo=takes_back(entry), guard=guard)
 
     reads = (entra.principal, entra.application, running, theirs_in_it, facts.connection_id)
     touches = (*entra.everything, running, tokens_in_entra(undo.record))

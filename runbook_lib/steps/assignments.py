@@ -28,7 +28,7 @@ from runbook_lib.steps.body import ensure
 from runbook_lib.steps.by_hand import APP, Customer, in_entra, nothing_shows
 from runbook_lib.steps.running_job import Asked
 from runbook_lib.steps.undoing.others import refuse_live
-from runbook_lib.steps.undoing.readings import InEntra, is_listed_late, running_jobs
+from runbook_lib.steps.undoing.readings import InEntra, On, is_listed_late, running_jobs
 from runbook_lib.steps.undoing.undo import Seen, Undo, left, undone
 from runbook_lib.tenant import facts
 from runbook_lib.tenant.things import Thing
@@ -196,8 +196,6 @@ def _role(principal: ServicePrincipal) -> str:
 
 # Taking back ---------------------------------------------------------------------------------------------------------
 
-On = tuple[str, ...]  # ids of the jobs that are on
-
 
 _UNLISTED = "they are gone, or Entra lists them with a delay. Undo again later to check."
 
@@ -243,7 +241,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
             yield Finding("No assignment of this run is left." if unsure else "The assignments are gone.")
             return
         diffs = tuple(Diff("assignments", who.principal_name, who.principal_type, "") for who in ours)
-        refuse_live(on, undo.stop, diffs)
+        guard = refuse_live(undo, on, diffs)
         yield Finding(
             "Before you start the job again, check the assignments: people without an assignment would be blocked in Auth0."
         )
@@ -252,7 +250,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
             request = graph.unassign(entra.id, tuple(who.id for who in part))
             judge = batches.receiver([f"Removing the assignment of {who.principal_name}" for who in part])
             receive = _noted(undo, judge, frozenset(who.id for who in part))
-            yield Change("assignments", diffs[first : first + batches.LIMIT], request, receive=receive)
+            yield Change("assignments", diffs[first : first + batches.LIMIT], request, receive=receive, guard=guard)
 
     young = Fact("may be listed late", lambda view: is_listed_late(entry, view), is_derived=True)
     reads = (entra.assignments, running, undo.goes_along(entra.id), young)

@@ -34,7 +34,7 @@ from runbook_lib.steps.by_hand import ENTRA_GROUPS, MAPPING, Customer, in_entra,
 from runbook_lib.steps.mapping_document import edited_parts, lost_parts, mapping_table, shown_rows
 from runbook_lib.steps.running_job import Asked
 from runbook_lib.steps.undoing.others import is_edited, later_run, refuse_live
-from runbook_lib.steps.undoing.readings import InEntra, holds_token, running_jobs
+from runbook_lib.steps.undoing.readings import InEntra, On, holds_token, running_jobs
 from runbook_lib.steps.undoing.undo import Undo, left, undone
 from runbook_lib.tenant import facts
 from runbook_lib.tenant.seen_from_auth0 import Evidence
@@ -314,7 +314,6 @@ def back_to_provisioning(settings: TenantSettings) -> Iterator[Yield]:
 # Taking back ---------------------------------------------------------------------------------------------------------
 
 Jobs = tuple[SynchronizationJob, ...]
-On = tuple[str, ...]  # ids of the jobs that are on
 
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:
@@ -338,7 +337,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         if not diffs:
             yield Finding("The attribute mappings are as before, or others have changed them since.")
             return
-        refuse_live(on, undo.stop, diffs)
+        guard = refuse_live(undo, on, diffs)
         if "Add" in str(before["flowTypes"]) and holds and not undo.had_token(entra.id) and not undo.empties(entra.id):
             yield left("Left in place: Entra holds a token, and with Create back on a start would make users.")
             return
@@ -347,7 +346,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         undo.record.restores(entra.id, rows)
         request = graph.put_schema(entra.id, str(entry.undo["job"]), document)
         about = {**takes_back(entry), "service_principal": entra.id, "rows": rows}
-        yield Change("attribute mappings", diffs, request, undo=about)
+        yield Change("attribute mappings", diffs, request, undo=about, guard=guard)
 
     reads = (entra.schema, entra.jobs, holds_token(undo.record, entra), running, undo.goes_along(entra.id))
     return undo.step(number, entry, "Restore the attribute mappings", restore, *reads, touches=(*entra.everything, running))

@@ -33,7 +33,7 @@ from runbook_lib.settings.model import TenantSettings
 from runbook_lib.steps.body import check, ensure
 from runbook_lib.steps.by_hand import CONNECTION, in_auth0
 from runbook_lib.steps.undoing.others import equal, later_run, refuse_live
-from runbook_lib.steps.undoing.readings import running_jobs
+from runbook_lib.steps.undoing.readings import On, running_jobs
 from runbook_lib.steps.undoing.undo import Seen, Undo, left, undone
 from runbook_lib.tenant import facts
 from runbook_lib.tenant.connection_age import connection_age
@@ -218,8 +218,6 @@ def _kept(before: Connection, options: Json) -> Callable[[Any], tuple[str, ...]]
 
 # Taking back ---------------------------------------------------------------------------------------------------------
 
-On = tuple[str, ...]  # ids of the jobs that are on
-
 
 _ABSENT = "(absent)"
 
@@ -253,8 +251,8 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
             Diff(where, key, _shown(options, key), _shown(changed, key)) for key in ours if not equal(options, key, changed)
         )
         if diffs:
-            refuse_live(on, undo.stop, diffs)
-            yield Change(where, diffs, auth0.patch_connection(connection, changed), undo=takes_back(entry))
+            guard = refuse_live(undo, on, diffs)
+            yield Change(where, diffs, auth0.patch_connection(connection, changed), undo=takes_back(entry), guard=guard)
         elif len(ours) == len(standing):
             yield Finding("The connection has its earlier options already, or someone else has changed them since this run.")
 

@@ -22,7 +22,7 @@ from runbook_lib.settings.model import TenantSettings
 from runbook_lib.steps.body import ensure
 from runbook_lib.steps.by_hand import APP, Customer, in_entra, nothing_shows
 from runbook_lib.steps.undoing.others import in_job, later_run, named, refuse_live
-from runbook_lib.steps.undoing.readings import InEntra, jobs_now, running_jobs, tokens_in_entra
+from runbook_lib.steps.undoing.readings import InEntra, On, jobs_now, running_jobs, tokens_in_entra
 from runbook_lib.steps.undoing.undo import Seen, Undo, left, undone
 from runbook_lib.tenant import facts
 from runbook_lib.tenant.things import Thing
@@ -90,7 +90,6 @@ def _state(job: SynchronizationJob) -> str:
 # Taking back ---------------------------------------------------------------------------------------------------------
 
 Jobs = tuple[SynchronizationJob, ...]
-On = tuple[str, ...]  # ids of the jobs that are on
 
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:
@@ -110,8 +109,8 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
             yield left(named(theirs))
         else:
             diff = Diff("provisioning job", "job", found.template_id, "deleted")
-            refuse_live(on, undo.stop, (diff,))
-            yield Change(diff.on, (diff,), graph.delete_job(entra.id, job_id), undo=takes_back(entry))
+            guard = refuse_live(undo, on, (diff,))
+            yield Change(diff.on, (diff,), graph.delete_job(entra.id, job_id), undo=takes_back(entry), guard=guard)
 
     reads = (entra.jobs, running, in_job(undo.record, entra), undo.goes_along(entra.id))
     touches = (*entra.everything, running, tokens_in_entra(undo.record))

@@ -49,7 +49,7 @@ from runbook_lib.steps.credentials import (
 )
 from runbook_lib.steps.running_job import Asked
 from runbook_lib.steps.undoing.others import later_run, refuse_live
-from runbook_lib.steps.undoing.readings import InEntra, holds_token, running_jobs, tokens_in_entra
+from runbook_lib.steps.undoing.readings import InEntra, On, holds_token, may_be_emptied, running_jobs, tokens_in_entra
 from runbook_lib.steps.undoing.undo import Seen, Turn, Undo, left, undone
 from runbook_lib.tenant import facts
 from runbook_lib.tenant.seen_from_auth0 import Evidence
@@ -57,7 +57,7 @@ from runbook_lib.tenant.things import Thing
 from runbook_lib.tenant.token_memory import Memory
 from runbook_lib.tenant.token_scopes import wanted_scopes
 from runbook_lib.tenant.view import View
-from runbook_lib.tenant.written import Written, takes_back
+from runbook_lib.tenant.written import Written, empties
 
 # Seen by terraform-provider-azuread, which waits up to five minutes for it (its issue 1013).
 LISTED_LATE = "Entra listed the saved credentials with a delay; this run waited for them."
@@ -289,8 +289,6 @@ def _forget(memory: Memory, token: Secret) -> Callable[[Response], dict[str, str
 
 # Taking back ---------------------------------------------------------------------------------------------------------
 
-On = tuple[str, ...]  # ids of the jobs that are on
-
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:
     """Take the token that the run saved out of Entra."""
@@ -299,7 +297,14 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
     running, held_tokens = running_jobs(undo.record), tokens_in_entra(undo.record)
 
     def restore(
-        saved: SavedCredentials, endpoint: str, holds: bool, on: On, held: frozenset[str], goes: bool, _settings: Any
+        saved: SavedCredentials,
+        endpoint: str,
+        holds: bool,
+        on: On,
+        held: frozenset[str],
+        goes: bool,
+        may_be_out: bool,
+        _settings: Any,
     ) -> Iterator[Yield]:
         if not saved.holds_token:
             undo.record.emptied.discard(entra.id)
@@ -316,20 +321,22 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
             yield Finding("Entra no longer holds the credentials that this run saved.")
         elif later := later_run(undo.record, entry, "credentials"):
             yield left(later)
-        elif held - undo.record.token_ids:
-            yield left(
-                "Left in place: Auth0 has a token that this tool did not make "
-                f"({', '.join(sorted(held - undo.record.token_ids))}), and Entra may hold it instead of {token}."
-            )
+        elif others := held - undo.record.token_ids:
+            maker = f"Auth0 has a token that this tool did not make ({', '.join(sorted(others))})"
+            yield left(f"Left in place: {maker}, and Entra may hold it instead of {token}.{_UNLISTED if may_be_out else ''}")
         else:
             change = _emptied(entra.id, saved, before, entry)
-            refuse_live(on, undo.stop, change.diffs)
+            guard = refuse_live(undo, on, change.diffs)
             yield Finding("The deletion guard stays on if this run turned it on.")
-            yield replace(change, receive=lambda _answer: _noted(undo, entra.id), listed_late=LISTED_LATE)
+            yield replace(change, receive=lambda _answer: _noted(undo, entra.id), listed_late=LISTED_LATE, guard=guard)
 
-    reads = (entra.saved, facts.endpoint_url, holds_token(undo.record, entra), running, held_tokens, undo.goes_along(entra.id))
+    holds, may_be_out = holds_token(undo.record, entra), may_be_emptied(undo.record, entra, number)
+    reads = (entra.saved, facts.endpoint_url, holds, running, held_tokens, undo.goes_along(entra.id), may_be_out)
     touches = (entra.saved, *entra.everything, running, held_tokens)
     return undo.step(number, entry, "Remove the token from Entra", restore, *reads, touches=touches)
+
+
+_UNLISTED = " No answer told whether it was taken out, and Entra lists that only after minutes: undo again later to look."
 
 
 def _noted(undo: Undo, service_principal: str) -> dict[str, str]:
@@ -345,7 +352,7 @@ def _emptied(service_principal: str, saved: SavedCredentials, before: dict[str, 
     shown = {key: value for key, value in saved.values.items() if value != "*"}
     request = graph.put_credentials_as_they_are(service_principal, {**shown, **wanted, SECRET_TOKEN: ""})
     shown_diffs = tuple(diff for diff in diffs if diff.before != diff.after)
-    return Change("entra credentials", shown_diffs, request, undo=takes_back(entry))
+    return Change("entra credentials", shown_diffs, request, undo=empties(entry))
 
 
 def _saved_now(entry: Written, view: View) -> Seen:

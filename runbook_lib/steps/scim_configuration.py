@@ -33,7 +33,7 @@ from runbook_lib.steps.by_hand import CONNECTION, in_auth0
 from runbook_lib.steps.connection import UNDO as UNDO_OPTIONS
 from runbook_lib.steps.connection import on_connection, options_change, readable_options
 from runbook_lib.steps.undoing.others import later_run, refuse_live
-from runbook_lib.steps.undoing.readings import running_jobs
+from runbook_lib.steps.undoing.readings import On, running_jobs
 from runbook_lib.steps.undoing.undo import Seen, Undo, left, undone
 from runbook_lib.tenant import facts
 from runbook_lib.tenant.scim_mapping import (
@@ -220,8 +220,6 @@ def _summary(mapping: tuple[ScimMappingRow, ...], changed: list[tuple[str, str, 
 
 # Taking back ---------------------------------------------------------------------------------------------------------
 
-On = tuple[str, ...]  # ids of the jobs that are on
-
 
 def take_back_mapping(undo: Undo, number: str, entry: Written) -> Step:
     """Put the SCIM configuration back when it stands as the run wrote it."""
@@ -239,9 +237,9 @@ def take_back_mapping(undo: Undo, number: str, entry: Written) -> Step:
             mapping = tuple(ScimMappingRow(*row) for row in before["mapping"])
             where = f"SCIM configuration of {scim.connection_name}"
             diff = Diff(where, "User ID attribute and mapping", "as this run wrote them", "as before")
-            refuse_live(on, undo.stop, (diff,))
+            guard = refuse_live(undo, on, (diff,))
             request = auth0.patch_scim_configuration(scim, before["user_id_attribute"], mapping)
-            yield Change(where, (diff,), request, undo=takes_back(entry))
+            yield Change(where, (diff,), request, undo=takes_back(entry), guard=guard)
 
     reads = (running, facts.scim_configuration)  # what the write replaces is read last
     return undo.step(number, entry, "Restore the SCIM configuration", restore, *reads, touches=reads[::-1])
@@ -280,8 +278,9 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
             yield left(reason)
         else:
             diff = Diff(f"connection {connection.name}", "SCIM", "on", "off")
-            refuse_live(on, undo.stop, (diff,))
-            yield Change(diff.on, (diff,), auth0.delete_scim_configuration(connection.id), undo=takes_back(entry))
+            guard = refuse_live(undo, on, (diff,))
+            request = auth0.delete_scim_configuration(connection.id)
+            yield Change(diff.on, (diff,), request, undo=takes_back(entry), guard=guard)
 
     reads = (running, facts.connection, facts.default_mapping, facts.scim_configuration, facts.scim_tokens)
     touches = (facts.scim_configuration, facts.scim_tokens, running)

@@ -42,7 +42,7 @@ from runbook_lib.steps.credentials import (
     orphans,
 )
 from runbook_lib.steps.undoing.others import refuse_live
-from runbook_lib.steps.undoing.readings import running_jobs, tokens_in_entra
+from runbook_lib.steps.undoing.readings import On, running_jobs, tokens_in_entra
 from runbook_lib.steps.undoing.undo import Seen, Undo, left, undone
 from runbook_lib.tenant import facts
 from runbook_lib.tenant.things import Thing
@@ -336,8 +336,6 @@ def token_table(tokens: tuple[ScimToken, ...]) -> Iterator[Yield]:
 
 # Taking back ---------------------------------------------------------------------------------------------------------
 
-On = tuple[str, ...]  # ids of the jobs that are on
-
 
 def _tokens_of_that_time(entry: Written, view: View) -> Seen:
     tokens = view.read(facts.scim_tokens)
@@ -357,11 +355,11 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
             yield Finding("The token is gone.")
             return
         diff = Diff(f"SCIM tokens of {connection.name}", token_id, "made by this run", "deleted")
-        refuse_live(on, undo.stop, (diff,))
+        guard = refuse_live(undo, on, (diff,))
         if token_id in held and not undo.is_plan:
             yield left(f"Left in place: Entra may still hold {token_id}.")
             return
-        yield Change(diff.on, (diff,), auth0.delete_scim_token(connection.id, token_id))
+        yield Change(diff.on, (diff,), auth0.delete_scim_token(connection.id, token_id), guard=guard)
 
     reads = (facts.scim_tokens, facts.connection, running, held_tokens)
     return undo.step(number, entry, "Delete the SCIM token", delete, *reads, touches=(facts.scim_tokens, running, held_tokens))

@@ -167,7 +167,7 @@ def started(job: SynchronizationJob, principal: ServicePrincipal, conditions: Co
         graph.start_job(principal.id, job.id),
         rehearsal=graph.validate_credentials(principal.id, job.id),  # with what is saved: a token may have been deleted since
         undo={"kind": UNDO.kind, "service_principal": principal.id, "job": job.id},
-        guard=Guard(facts.schema, _makes_users, graph.pause_job(principal.id, job.id)),
+        guard=Guard(JOB, facts.schema, _makes_users, lambda _schema: (graph.pause_job(principal.id, job.id),)),
     )
 
 
@@ -327,7 +327,6 @@ def turn_provisioning_on(
 # Taking back ---------------------------------------------------------------------------------------------------------
 
 Jobs = tuple[SynchronizationJob, ...]
-On = tuple[str, ...]  # ids of the jobs that are on
 
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:

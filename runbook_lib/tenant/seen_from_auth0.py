@@ -37,10 +37,10 @@ class Seen(NamedTuple):
 class Evidence:
     """One reading of Auth0.
 
-    `used` are the tokens with exactly the wanted scopes that were used, `log` the requests to the endpoint, newest first, None
-    without `read:logs`; `users` counts the connection's users; `external_id_at` is where SCIM stores the external id, None when
-    nowhere; `profiles` are the users known by the test user's name or id, `test_user` what the settings call them; `now` is the
-    time by Auth0's own clock.
+    `used` are the tokens with exactly the wanted scopes that were used and have not ended, the one used last first. `log` are the
+    requests to the endpoint, newest first, None without `read:logs`; `users` counts the connection's users; `external_id_at` is
+    where SCIM stores the external id, None when nowhere; `profiles` are the users known by the test user's name or id,
+    `test_user` what the settings call them; `now` is the time by Auth0's own clock.
     """
 
     used: tuple[ScimToken, ...]
@@ -68,12 +68,14 @@ class Evidence:
         )
 
     def saved_credentials(self) -> Seen:
-        """Whether tenant URL and token are saved."""
+        """Whether tenant URL and token are saved: what was changed before there was that token proves nothing of it."""
         if not self.used:
             return Seen(False, "")
+        made_at = self.used[0].created_at
         token = f"token {self.used[0].token_id} was last used {_day(self.used[0].last_used_at)}"
-        changes = self._changes()
-        if not changes and not self.linked():
+        changes = [entry for entry in self._changes() if _is_since(entry.date, made_at)]
+        linked = self.linked()
+        if not changes and not (linked and _is_since(str(linked.profile.get("updated_at")), made_at)):
             return Seen(False, f"The {token}, and no user was changed yet: testing the connection does that without saving.")
         how = f"SCIM has changed users, last {_day(changes[0].date)}" if changes else "SCIM has changed the test user"
         return Seen(True, f"Verified from Auth0: {token}, and {how}. Whether the deletion guard is on cannot be seen from Auth0.")
@@ -172,6 +174,14 @@ class Evidence:
         return [entry for entry in self.log or () if entry.has_changed_a_user]
 
 
+def _is_since(time: str, start: str) -> bool:
+    """Whether a service's time is no earlier than another; not where one of them is no time."""
+    try:
+        return datetime.fromisoformat(time) >= datetime.fromisoformat(start)
+    except (ValueError, TypeError):  # a time without its zone cannot be compared with one that has it
+        return False
+
+
 def _day(time: str | None) -> str:
     """Return the day of a service's ISO time; the page shows no more, so that it repeats."""
     return (time or "never")[:10]
@@ -210,7 +220,9 @@ def known_as_test_user(view: View) -> tuple[Auth0User, ...]:
 def evidence(view: View) -> Evidence:
     """What Auth0 shows of the work in Entra."""
     scim, wanted = view.read(facts.scim_configuration), frozenset(wanted_scopes(view.settings))
-    used = [token for token in view.read(facts.scim_tokens) or () if token.scopes == wanted and token.last_used_at]
+    tokens = view.read(facts.scim_tokens) or ()  # that reading also tells which tokens have ended
+    alive = [token for token in tokens if token.token_id not in view.memory.expired_ids]
+    used = [token for token in alive if token.scopes == wanted and token.last_used_at]
     return Evidence(
         tuple(sorted(used, key=lambda token: token.last_used_at or "", reverse=True)),
         view.read(scim_log),

@@ -54,6 +54,14 @@ class Written:
         return self.version >= _WITH_ASSIGNMENT_IDS
 
 
+@dataclass(frozen=True)
+class Emptied:
+    """When an earlier undo asked Entra to let go of the token, by the service's clock, and whether Entra surely did."""
+
+    time: str
+    is_certain: bool
+
+
 @dataclass
 class Record:
     """The standing writes of the run to take back, oldest first, and those of every other run of the connection.
@@ -68,6 +76,7 @@ class Record:
     restored: dict[str, list[list[str]]] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)  # service principals that this undo has deleted; Entra may show them yet
     emptied: set[str] = field(default_factory=set)  # those it has taken the token out of, until Entra lists that
+    emptied_before: dict[str, Emptied] = field(default_factory=dict)  # those that earlier undos have, or may have
     unassigned: set[str] = field(default_factory=set)  # ids of the assignments that this undo has taken away
     kept: set[str] = field(default_factory=set)  # those it has looked at and left: what is in them is taken back one by one
 
@@ -126,6 +135,23 @@ def restored_rows(undone: Iterable[Event]) -> dict[str, list[list[str]]]:
         if isinstance(event, Intent) and isinstance(rows, list):
             record.restores(str(event.undo.get("service_principal")), [str(row) for row in rows])
     return record.restored
+
+
+def empties(entry: Written) -> Json:
+    """Return how the journal of an undo names the request that takes the token out of Entra."""
+    return {**takes_back(entry), "empties": entry.service_principal}
+
+
+def emptied_before(undone: Iterable[Event]) -> dict[str, Emptied]:
+    """Return when undos last took the token out of Entra, or may have, by service principal. Earlier versions do not tell."""
+    events = tuple(undone)
+    results = {event.of: event.result for event in events if isinstance(event, Outcome)}
+    found: dict[str, Emptied] = {}
+    for event in events:
+        result = results.get(event.n, "unknown")
+        if isinstance(event, Intent) and event.undo.get("empties") and result != "refused":
+            found[str(event.undo["empties"])] = Emptied(event.sent_at or event.time, result != "unknown")
+    return found
 
 
 def _missing(entry: Written, way: TakeBack | None) -> str:

@@ -199,7 +199,7 @@ class History:
         if not self.lab.foreign_tokens <= {token["token_id"] for token in self.lab.tokens()}:
             self.broken.append("a token of others is gone")
         if event in ("run", "undo", "twice"):
-            worse = set() if self._came_between() else set(self.lab.bad_jobs()) - bad_before - self.by_hand
+            worse = set(self.lab.bad_jobs()) - bad_before - self.by_hand
             self.broken += [f"a job is on with {what}" for what in worse]
         if created := set(self.lab.world.auth0.users) - self.known_users:
             self.broken.append(f"created {created}")

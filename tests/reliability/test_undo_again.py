@@ -8,7 +8,7 @@ import pytest
 
 from runbook_lib.sandbox.graph.applications import new_assignment
 from runbook_lib.sandbox.simulation import Fault
-from tests.reliability.histories import results_of
+from tests.reliability.histories import Watched, results_of
 from tests.reliability.laboratory import Laboratory, number_of_the_request
 from tests.reliability.people import Colleagues
 
@@ -122,6 +122,62 @@ def test_a_token_that_entra_does_not_list_yet_is_not_said_to_be_gone(tmp_path, l
     lab.mend()
     before = {token["token_id"] for token in lab.tokens()}
     assert (lab.undo(1).status, {token["token_id"] for token in lab.tokens()}) == ("done", before)
+
+
+def test_a_token_that_an_earlier_undo_took_out_counts_as_gone_although_entra_lists_it_yet(tmp_path):
+    lab = Laboratory(tmp_path, furnished=True)
+    lab.world.switches.set({"secrets_list_after": {"seconds": 120}})
+    assert lab.run().status == "done"
+    handler = lab.simulation._routed
+
+    def watched(call):
+        answer = handler(call)
+        if call.method == "PUT" and call.path.endswith("/secrets"):
+            lab.kills[lab.sent + 1] = "kill_before"
+        return answer
+
+    lab.simulation._routed = watched
+    assert lab.undo(1).status == "killed"
+    lab.simulation._routed = handler
+    lab.mend()
+    assert lab.undo(1).status == "done"
+    assert ({token["token_id"] for token in lab.tokens()}, lab.undo(1).writes) == (lab.foreign_tokens, [])
+
+
+def test_a_token_that_may_be_out_of_entra_is_left_until_entra_lists_what_it_holds(tmp_path):
+    lab = Laboratory(tmp_path, furnished=True)
+    lab.world.switches.set({"secrets_list_after": {"seconds": 120}})
+    assert lab.run().status == "done"
+    before = {token["token_id"] for token in lab.tokens()}
+    lab.simulation.faults.append(Fault("graph", "PUT", "*/secrets", 1, "tls_alert"))
+    for status in ("done", "unchanged"):  # the undo to whose request there was no answer, and one right after it
+        assert (lab.undo(1).status, {token["token_id"] for token in lab.tokens()}) == (status, before)
+        [row] = [row for row in results_of(lab.out(1)) if "token from Entra" in row["title"]]
+        assert "undo again later to look" in row["reason"]
+    lab.elapsed_s += 600
+    lab.world.clock.advance(600)
+    assert lab.undo(1).status == "done"
+    assert ({token["token_id"] for token in lab.tokens()}, lab.undo(1).writes) == (lab.foreign_tokens, [])
+
+
+@pytest.mark.parametrize("furnished", [False, True])
+def test_a_job_that_others_start_in_the_second_of_a_write_of_an_undo_is_stopped_again(tmp_path, furnished):
+    lab = Watched(tmp_path, furnished=furnished)
+    colleagues = Colleagues(lab, random.Random(1))
+    assert lab.run().status == "done"
+    colleagues.write_a_note()  # keeps the application
+    handler = lab.simulation._routed
+
+    def watched(call):
+        if call.method == "PUT" and call.path.endswith("/secrets"):
+            colleagues.start_the_job()
+        return handler(call)
+
+    lab.simulation._routed = watched
+    outcome = lab.undo(1)
+    assert (outcome.status, "which was stopped again" in outcome.about, lab.bad_jobs()) == ("failed", True, [])
+    lab.simulation._routed = handler
+    assert lab.undo(1).status == "done"
 
 
 @pytest.mark.parametrize("furnished", [False, True])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from runbook_lib.services.auth0.models import Auth0User, ScimLogEntry, ScimToken
-from runbook_lib.tenant.seen_from_auth0 import ON_DEMAND_LIMIT, Evidence
+from runbook_lib.tenant.seen_from_auth0 import ON_DEMAND_LIMIT, Evidence, evidence
+from runbook_lib.tenant.token_memory import Memory
+from tests.builders import SETTINGS
 
 OBJECT_ID = "00000000-0000-4000-8000-0000000000aa"
-TOKEN = ScimToken("tok_1", frozenset({"get:users", "patch:users", "delete:users"}), "2026-01-01", None, "2026-01-02T08:00:00Z")
+SCOPES = frozenset({"get:users", "patch:users", "delete:users"})
+TOKEN = ScimToken("tok_1", SCOPES, "2026-01-01T08:00:00Z", None, "2026-01-02T08:00:00Z")
 BY_NAME, BY_MAIL = 'userName eq "a@b.example"', 'emails[type eq "work"].value eq "a@b.example"'
 
 
@@ -17,8 +22,8 @@ def entry(method="PATCH", user="waad|1", *, search="", good=True, arguments=(), 
     return ScimLogEntry(date, good, "con_1", method, path, search, frozenset(arguments))
 
 
-def profile(external_id=OBJECT_ID, *, oid=OBJECT_ID, blocked=False):
-    body = {"user_id": "waad|1", "app_metadata": {"external_id": external_id}, "oid": oid}
+def profile(external_id=OBJECT_ID, *, oid=OBJECT_ID, blocked=False, updated="2026-01-02T08:00:00.000Z"):
+    body = {"user_id": "waad|1", "app_metadata": {"external_id": external_id}, "oid": oid, "updated_at": updated}
     return Auth0User("waad|1", "a@b.example", blocked, frozenset({"c"}), body)
 
 
@@ -40,6 +45,9 @@ def seen(used=(TOKEN,), log=(), users=3, at="app_metadata.external_id", profiles
         (seen(profiles=(), log=(entry(),)), "saved_credentials", True),
         (seen(used=(), log=(entry(),)), "saved_credentials", False),
         (seen(log=None), "saved_credentials", True),
+        (seen(log=None, profiles=(profile(updated="2025-12-31T08:00:00.000Z"),)), "saved_credentials", False),
+        (seen(profiles=(), log=(entry(date="2025-12-31T08:00:00Z"),)), "saved_credentials", False),
+        (seen(profiles=(), log=(entry(date=""), entry(date="2026-01-03"))), "saved_credentials", False),
         (seen(), "object_id", True),
         (seen(profiles=(profile("adele"),)), "object_id", False),
         (seen(profiles=(profile(oid=None),)), "object_id", False),
@@ -68,6 +76,18 @@ def seen(used=(TOKEN,), log=(), users=3, at="app_metadata.external_id", profiles
 def test_a_step_is_verified_by_what_proves_it_and_by_nothing_less(evidence, step, is_proof):
     found = getattr(evidence, step)()
     assert (found.is_proof, found.words.startswith("Verified from Auth0")) == (is_proof, is_proof)
+
+
+@pytest.mark.parametrize("ended", [frozenset(), frozenset({"tok_1"})])
+def test_a_token_that_has_ended_is_no_evidence(ended):
+    readings = {"scim_configuration": None, "scim_tokens": (TOKEN,), "scim_log": None, "user_count": 3, "known_as_test_user": ()}
+    view = SimpleNamespace(
+        read=lambda fact: readings[fact.name],
+        memory=Memory(expired_ids=ended),
+        settings=SETTINGS,
+        auth0=SimpleNamespace(service=SimpleNamespace(date=None)),
+    )
+    assert evidence.look(view).used == (() if ended else (TOKEN,))
 
 
 def test_what_is_seen_against_a_step_is_said():

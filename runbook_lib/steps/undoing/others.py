@@ -7,34 +7,47 @@ from typing import Any
 
 from runbook_lib.core.errors import StepBlocked, StepWaits
 from runbook_lib.engine.readings import Fact
-from runbook_lib.engine.values import Diff
+from runbook_lib.engine.values import Diff, Guard
+from runbook_lib.http.message import Request
+from runbook_lib.services.entra import graph
 from runbook_lib.services.entra.models import SynchronizationSchema
 from runbook_lib.services.wire_json import Json
 from runbook_lib.steps import groups_mapping
 from runbook_lib.steps.mapping_document import shown_rows
-from runbook_lib.steps.undoing.readings import InEntra, holds_token, tokens_in_entra
+from runbook_lib.steps.undoing.readings import InEntra, On, holds_token, running_jobs, tokens_in_entra
+from runbook_lib.steps.undoing.undo import Undo
 from runbook_lib.tenant.app_notes import without_marker
 from runbook_lib.tenant.view import View
 from runbook_lib.tenant.written import Record, Written
 
 
-def refuse_live(running: tuple[str, ...], stop: str, diffs: tuple[Diff, ...] = ()) -> None:
+def refuse_live(undo: Undo, running: On, diffs: tuple[Diff, ...] = ()) -> Guard:
     """Raise while a provisioning job of the connection is on: all that a run wrote is what such a job lives on.
 
-    `stop` is the number of the step that stops the job, empty when this run did not start it. Raises `StepWaits` for that step,
-    or `StepBlocked`.
+    Returns the guard for the write: others may turn a job on before it arrives. Raises `StepWaits` for the step that stops the
+    job, or `StepBlocked` where the run did not start it.
     """
     if not running:
-        return
-    if stop:
+        return Guard("the provisioning job", running_jobs(undo.record), _turned_on, _pauses)
+    if stop := undo.stop:
         raise StepWaits(stop, "The stop of the job", diffs, came_back="This step waits until an earlier step has stopped the job")
+    jobs = ", ".join(job.id for job in running)
     raise StepBlocked(
-        f"Provisioning is on ({', '.join(running)}), and the journal does not show that this run started it. So nothing is "
+        f"Provisioning is on ({jobs}), and the journal does not show that this run started it. So nothing is "
         "undone: the job would run without its token, or with mappings that create users, and it would block in Auth0 the "
         "people whose assignments were removed",
         "Turn provisioning off in Entra (Provisioning > Overview > Stop provisioning), or undo the run that started it; then "
         "undo this run again",
     )
+
+
+def _turned_on(running: On) -> tuple[str, ...]:
+    """Return what others have turned on meanwhile. That a token is in use tells nothing about this moment."""
+    return tuple(f"others turned {job.id} on while what it lives on was taken back" for job in running if job.service_principal)
+
+
+def _pauses(running: On) -> tuple[Request, ...]:
+    return tuple(graph.pause_job(job.service_principal, job.id) for job in running if job.service_principal)
 
 
 def later_run(record: Record, entry: Written, *kinds: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from runbook_lib.core.errors import ApiError
 from runbook_lib.engine.readings import Fact
@@ -24,6 +24,16 @@ from runbook_lib.tenant.written import Record, Written
 
 _QUIET = timedelta(hours=1)
 _LISTED = timedelta(minutes=5)
+
+
+class Running(NamedTuple):
+    """A provisioning job that is on, and its enterprise application; where Entra is handed over, a token that is in use."""
+
+    id: str
+    service_principal: str = ""
+
+
+On = tuple[Running, ...]
 
 
 class InEntra:
@@ -101,21 +111,21 @@ def jobs_now(entry: Written, view: View) -> str:
     return f"The provisioning job is {shown}." if shown else "There is no provisioning job."
 
 
-def running_jobs(record: Record) -> Fact[tuple[str, ...]]:
-    """Return the reading of the ids of the jobs that are on in any application of the connection, whatever its name is now.
+def running_jobs(record: Record) -> Fact[On]:
+    """Return the reading of the jobs that are on in any application of the connection, whatever its name is now.
 
     Where this run does not sign in to Entra it is the tokens of this tool that were used within the last hour: cycles come every
     40 minutes (entra-docs, how-provisioning-works).
     """
 
-    def look(view: View) -> tuple[str, ...]:
+    def look(view: View) -> On:
         if view.settings.handed_over == "entra":
             now = view.auth0.service.date or datetime.now(UTC)
             ours = [token for token in _tokens(view) if token.token_id in record.token_ids and token.last_used_at]
-            return tuple(t.token_id for t in ours if now - datetime.fromisoformat(str(t.last_used_at)) < _QUIET)
+            return tuple(Running(t.token_id) for t in ours if now - datetime.fromisoformat(str(t.last_used_at)) < _QUIET)
         named = [principal.id for principal in view.read(facts.enterprise_applications)]
         known = dict.fromkeys((*record.service_principals(), *named))
-        return tuple(job.id for service_principal in known for job in jobs_of(view, service_principal) if job.is_running)
+        return tuple(Running(job.id, one) for one in known for job in jobs_of(view, one) if job.is_running)
 
     return Fact("running provisioning jobs", look)
 
@@ -124,27 +134,49 @@ def holds_token(record: Record, entra: InEntra) -> Fact[bool]:
     """Return the reading of whether Entra holds a token there, listed or not.
 
     Entra lists what was saved only after a while (terraform-provider-azuread waits five minutes). So a token that this undo has
-    just taken out counts as gone, and within that time of the run's own saving a test of what is saved tells.
+    just taken out counts as gone. Within that time of the run's own saving, or after an earlier undo took it out, a test of what
+    is saved tells.
     """
 
     def look(view: View) -> bool:
         job = entra.job(view)
         if job is None or entra.id in record.emptied:
             return False
-        return view.read(entra.saved).holds_token or (_saved_lately(view, record, entra.id) and _works(view, entra.id, job.id))
+        is_listed, emptied = view.read(entra.saved).holds_token, record.emptied_before.get(entra.id)
+        is_old_news = emptied is not None and emptied.is_certain and _is_recent(emptied.time, view)
+        if is_listed and not is_old_news:
+            return True
+        return (is_listed or _saved_lately(view, record, entra.id)) and _works(view, entra.id, job.id)
 
     return Fact(f"Entra holds a token {entra.id[:8]}", look, is_derived=True)
 
 
+def may_be_emptied(record: Record, entra: InEntra, number: str) -> Fact[bool]:
+    """Return the reading of whether Entra may have let go of the token by a request that got no answer, and not list that yet.
+
+    The request is one of this undo's step of that number, or of an earlier undo.
+    """
+
+    def look(view: View) -> bool:
+        emptied = record.emptied_before.get(entra.id)
+        is_in_doubt = any(doubt.step == number for doubt in view.memory.doubts)
+        return is_in_doubt or (emptied is not None and _is_recent(emptied.time, view))
+
+    return Fact(f"may be emptied {entra.id[:8]}", look, is_derived=True)
+
+
 def is_listed_late(entry: Written, view: View) -> bool:
     """Whether what a write made may not be listed yet, by Graph's own clock."""
-    return facts.graph_time(view) - datetime.fromisoformat(entry.time) < _LISTED
+    return _is_recent(entry.time, view)
+
+
+def _is_recent(time: str, view: View) -> bool:
+    return facts.graph_time(view) - datetime.fromisoformat(time) < _LISTED
 
 
 def _saved_lately(view: View, record: Record, service_principal: str) -> bool:
-    now = facts.graph_time(view)
     saves = [e for e in record.own if e.kind == "credentials" and e.service_principal == service_principal]  # in doubt too
-    return any(now - datetime.fromisoformat(entry.time) < _LISTED for entry in saves)
+    return any(_is_recent(entry.time, view) for entry in saves)
 
 
 def _works(view: View, service_principal: str, job: str) -> bool:
