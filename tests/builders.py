@@ -182,7 +182,7 @@ def saved(**values: str) -> SavedCredentials:
 
 
 def profile(external_id: str | None = USER_ID, *, blocked: bool = False, user_id: str = "waad|1") -> Auth0User:
-    body = {"user_id": user_id, "app_metadata": {"external_id": external_id}}
+    body = {"user_id": user_id, "app_metadata": {"external_id": external_id}, "updated_at": "2026-06-02T08:00:00Z"}
     return Auth0User(user_id, "adele@contoso.com", blocked, frozenset({"c"}), body)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import itertools
 import json
 import os
@@ -286,6 +288,27 @@ def test_resume_does_only_what_is_not_done(sandbox, tmp_path, monkeypatch):
     assert (folder_again, begun, [o.status for o in outcomes], code) == (folder, ["token-limit"], ["done", "blocked"], 3)
     assert (folder / "fresh" / "journal.jsonl").read_bytes() == done
     assert [row["name"] for row in json.loads((folder / "summary.json").read_text())] == ["fresh", "token-limit"]
+
+
+def test_a_row_whose_connection_was_corrected_is_not_finished_when_resumed(sandbox, tmp_path):
+    rows = list(csv.DictReader(io.StringIO(Path(sandbox.ready["tenants_file"]).read_text())))
+    row = next(row for row in rows if row["name"] == "fresh")
+
+    def file(connection):
+        path = Path(sandbox.ready["tenants_file"]).with_name("corrected.csv")
+        with path.open("w", newline="") as target:
+            writer = csv.DictWriter(target, row)
+            writer.writeheader()
+            writer.writerow({**row, "auth0_connection": connection})
+        return path
+
+    folder, [first], code = command.carry_out(Wanted(file(row["auth0_connection"]), RunMode.APPLY, out=tmp_path), Options())
+    assert (first.status, code) == ("done", 0)
+    before = len(sandbox.simulation.history)
+    _, [again], code = command.carry_out(Wanted(file("another"), resume=folder), Options())
+    assert (again.status, code) == ("failed", 1)
+    assert [entry["path"] for entry in sandbox.simulation.history[before:]] == ["/oauth/token"]
+    assert "Choose another folder" in (folder / "summary.html").read_text()
 
 
 def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):

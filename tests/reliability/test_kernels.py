@@ -57,9 +57,15 @@ def within(folder, code, **options):
 
 def test_a_kernel_has_the_environment_and_the_folder_it_was_given(tmp_path):
     (tmp_path / "here").mkdir()
-    code = "import os; print(os.environ.get('PLACE'), os.environ.get('HOME'), os.getcwd(), os.getsid(0) == os.getpid())"
-    words = within(tmp_path, code, env={"PLACE": "mine", "PATH": os.environ["PATH"]}, cwd=str(tmp_path / "here"))
-    assert words == f"mine None {tmp_path}/here True"
+    code = (
+        "import os; print(os.environ.get('PLACE'), os.environ.get('HOME'), os.getcwd(), os.getsid(0) == os.getpid()); "
+        "found = f'/proc/{os.getpid()}/environ'; shown = open(found, 'rb').read() if os.access(found, os.R_OK) else b'PATH='; "
+        "print(b'PATH=' in shown, b'canary' in shown, os.environ['INBOUND_SCIM_AUTH0_GRANT'])"
+    )
+    given = {"PLACE": "mine", "PATH": os.environ["PATH"], "INBOUND_SCIM_AUTH0_GRANT": "canary"}
+    words = within(tmp_path, code, env=given, cwd=str(tmp_path / "here"))
+    # What it is given on its way never stands where other processes of the user look.
+    assert words == f"mine None {tmp_path}/here True\nTrue False canary"
 
 
 def test_kernels_draw_other_random_numbers(tmp_path):

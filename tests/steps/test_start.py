@@ -211,7 +211,8 @@ def test_4_3_a_stopped_job_of_which_nothing_is_wanted_is_not_judged():
 def test_4_3_pauses_the_job_again_where_create_came_on_meanwhile():
     *_said, change = planned("4.3")
     assert change.guard.reading.name == "schema"
-    assert change.guard.stop.line == f"POST /servicePrincipals/{PRINCIPAL_ID}/synchronization/jobs/job/pause"
+    [pause] = change.guard.stop(schema())
+    assert pause.line == f"POST /servicePrincipals/{PRINCIPAL_ID}/synchronization/jobs/job/pause"
     assert change.guard.lost(schema()) == ("Create is on in the attribute mappings",)
     assert change.guard.lost(right_schema()) == change.guard.lost(None) == ()
 
