@@ -1,4 +1,4 @@
-"""Times in headers, told by the service's own clock: this machine's may be wrong by minutes.
+"""Times and counts in headers. Times are told by the service's own clock: this machine's may be wrong by minutes.
 
 An answer carries its own time (`Date`, RFC 9110 6.6.1). A moment in another header (`Retry-After` as a date, Auth0's
 `x-ratelimit-reset` as a unix time) is compared with that, never with this machine's clock unless the answer has no `Date`.
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 Headers = Mapping[str, str]
+_DIGITS = 18  # of a number that any service counts to; Python itself refuses to read thousands of them
 
 
 def date_of(headers: Headers) -> datetime | None:
@@ -43,6 +44,12 @@ def until_reset_s(headers: Headers) -> float | None:
     """Return the seconds until Auth0's `x-ratelimit-reset`, a unix time; None without one."""
     moment = _number(headers.get("x-ratelimit-reset") or "")
     return None if moment is None else max(0.0, moment - _now(headers))
+
+
+def left_of(headers: Headers) -> int | None:
+    """Return how many more requests Auth0's `x-ratelimit-remaining` allows; None without it, and for what is no count."""
+    text = headers.get("x-ratelimit-remaining", "")
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def asked_wait_s(headers: Headers) -> float | None:

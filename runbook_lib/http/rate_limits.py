@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib.core.json_text import parsed
-from runbook_lib.http.header_times import retry_after_s, until_reset_s
+from runbook_lib.http.header_times import left_of, retry_after_s, until_reset_s
 from runbook_lib.http.refill import Refill
 from runbook_lib.http.shared_file import held, name_of, write_over
 
@@ -152,13 +152,13 @@ class Pacer:
     def observe(self, key: str, ticket: Ticket, status: int, headers: Mapping[str, str]) -> None:
         """Learn from the answer to a request."""
         now = self._clock()
-        left, renewed_s = headers.get("x-ratelimit-remaining"), _bounded(until_reset_s(headers))
+        left, renewed_s = left_of(headers), _bounded(until_reset_s(headers))
         with self._held(key) as known:
             sent_at = known.answered(ticket)
             known.has_answered = True
-            if left is not None and left.isdecimal() and renewed_s is not None and sent_at is not None:
+            if left is not None and renewed_s is not None and sent_at is not None:
                 name = headers.get("x-ratelimit-limit", "")
-                _learn(known, ticket, name, int(left), renewed_s, (sent_at, now))
+                _learn(known, ticket, name, left, renewed_s, (sent_at, now))
             if status == 429:
                 asked = _bounded(retry_after_s(headers))
                 wait_s = asked if asked is not None else renewed_s if renewed_s is not None else 1.0

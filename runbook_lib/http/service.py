@@ -22,7 +22,7 @@ from runbook_lib.core.secret import Secret
 from runbook_lib.http.ahead import Ahead, Asked
 from runbook_lib.http.breaker import Breaker
 from runbook_lib.http.broken import quietly
-from runbook_lib.http.header_times import date_of
+from runbook_lib.http.header_times import date_of, left_of
 from runbook_lib.http.message import Request, Response, revealed
 from runbook_lib.http.rate_limits import Ticket, kind_of
 from runbook_lib.http.refusals import api_error, judged
@@ -288,8 +288,7 @@ class Service:
                 content = content_of(answer)
         if self._limit and ticket:
             self._limit.observe(ticket, answer.status_code, answer.headers)
-        left = answer.headers.get("x-ratelimit-remaining", "")
-        self._left = int(left) if left.isdecimal() else None
+        self._left = left_of(answer.headers)
         self.date = date_of(answer.headers) or self.date
         if answer.status_code < 500:
             self._first_pace = None

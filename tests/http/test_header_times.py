@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runbook_lib.http.header_times import asked_wait_s, date_of
+from runbook_lib.http.header_times import asked_wait_s, date_of, left_of
 
 DATE = "Sat, 28 Nov 2026 13:00:00"
 
@@ -23,6 +23,11 @@ def test_a_date_is_aware_whatever_its_zone_is_called(zone):
         ({"Retry-After": "-3"}, 0.0),
         ({"Retry-After": "Sat, 28 Nov 2026 13:00:04 -0000"}, 4.0),
         ({"Retry-After": "Sat, 28 Nov 2026 15:00:04 +0200"}, 4.0),
+        ({"Retry-After": "Sat, 28 Nov 2026 12:00:04 GMT"}, 0.0),
+        ({"Retry-After": "9" * 5000}, float("inf")),
+        ({"Retry-After": "-inf"}, 0.0),
+        ({"Retry-After": "0x10"}, None),
+        ({"Retry-After": "2, 3"}, None),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "nan"}, None),
         ({"x-ratelimit-reset": "1795870803"}, 3.0),
@@ -32,6 +37,14 @@ def test_a_date_is_aware_whatever_its_zone_is_called(zone):
 )
 def test_a_wait_is_told_by_the_answers_own_clock(headers, wait_s):
     assert asked_wait_s({"Date": f"{DATE} -0000", **headers}) == wait_s
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [("7", 7), ("0", 0), ("-1", None), ("many", None), ("9" * 18, 10**18 - 1), ("9" * 5000, None)],
+)
+def test_a_count_of_requests_left_is_read_or_there_is_none(text, left):
+    assert (left_of({"x-ratelimit-remaining": text}), left_of({})) == (left, None)
 
 
 def test_a_date_of_twenty_digits_is_none():
