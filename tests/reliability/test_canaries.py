@@ -40,6 +40,9 @@ PROXY_PASSWORD = "proxy/canary+word 1"
 AWKWARD = "'\"q&<é\\/+=%"  # what every way of writing writes in its own way
 AWKWARD_ASCII = AWKWARD.replace("é", "")  # a client secret with another letter is refused before anything is sent
 CONTROL = "home/trace.log"
+RUN, THEIRS = "monday", "another person's"
+OF_RUN = ("summary.json", "summary.csv", "summary.html", "junit.xml")
+OF_TENANT = ("settings.json", "results.json", "report.html", "inbound_scim.ipynb", "forecast.csv")
 PIECE = 24  # so many characters in a row are a leak as well: verbose tracebacks cut long values in the middle
 PLACES = [
     {"service": "auth0", "method": "POST", "path": "/oauth/token"},
@@ -59,7 +62,7 @@ import atexit, sys, urllib.request
 atexit.register(lambda: (logging.debug("proxies %s", urllib.request.getproxies()), print(urllib.request.getproxies())))
 """
 IN_KERNEL = """
-import base64, os
+import base64, json, os
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
@@ -85,6 +88,9 @@ def loudly(self, prepared, **named):
             print("through the proxy", repr(refused))
     with (Path.home() / "trace.log").open("ab") as past_the_guards:
         past_the_guards.write(f"{dict(prepared.headers)} {prepared.body} {answer.text} {dict(os.environ)}".encode())
+    if os.environ.get("CANARY_ECHO") and prepared.method == "PATCH" and "/connections/" in prepared.url:
+        told = {"statusCode": 400, "error": "Bad Request", "message": f"Payload validation error: {prepared.body.decode()}"}
+        answer.status_code, answer._content = 400, json.dumps(told).encode()
     if os.environ.get("CANARY_DEFECT") and prepared.method == "POST" and prepared.url.endswith("/tokens"):
         raise RuntimeError("a defect", prepared.headers, prepared.body, answer.text)
     return answer
@@ -158,6 +164,7 @@ class Stage:
         for number, connection in enumerate(world.auth0.connections.values()):
             if "client_secret" in connection["options"]:
                 connection["options"]["client_secret"] = f"oidc-canary-{number}{AWKWARD}{'O7y' * 9}"
+                connection["options"]["x_theirs"] = {"deep": [f"option-canary-{number}{AWKWARD}{'P5q' * 9}"]}
         ready = self.sandbox.ready
         write_tenants_file(world, Path(ready["tenants_file"]).parent, Path(ready["tenants_file"]).parent / "ready.json")
         return self._pasted()
@@ -196,27 +203,34 @@ class Stage:
     def planted(self, pasted: dict[str, str]) -> Planted:
         """All secrets there are by now, those issued during the run included."""
         named = {name: secret for secret, name in self.sandbox.world.secrets().items() if secret}
+        options = [c["options"].get("x_theirs") for c in self.sandbox.world.auth0.connections.values()]
         return Planted(
             {
                 **named,
+                **{f"option of connection {n}": value["deep"][0] for n, value in enumerate(options) if value},
                 **{f"pasted token {name}": token for name, token in pasted.items()},
                 "proxy password": PROXY_PASSWORD,
                 "control token": self.sandbox.ready["control_token"],
             }
         )
 
-    def run(self, pasted: dict[str, str], tenants: tuple[str, ...], **more: str) -> Leaks:
-        """Run the command for these tenants, `half-done` with pasted tokens, and gather what it left."""
+    def run(self, pasted: dict[str, str], tenants: tuple[str, ...], *, is_shared: bool = False, **more: str) -> Leaks:
+        """Run the command for these tenants, `half-done` with pasted tokens, and gather what it left.
+
+        With `is_shared` others know the run's folder and have put links where its files will be.
+        """
         base = self.folder / f"{next(self.count)}"
+        links = hostile_links(base) if is_shared else []
         home = prepared_home(base)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON", "PYTEST"))}
         environment |= {"HOME": str(home), "IPYTHONDIR": str(base / "ipython"), "TMPDIR": str(base / "t"), **pasted, **more}
         environment |= {"PYTHONPATH": str(base / "site"), "HTTPS_PROXY": self.proxy, "PYTHONFAULTHANDLER": "1"}
         command = [sys.executable, "-m", "runbook_lib", "run", str(self._tenants_file(base)), "--mode", "apply"]
-        command += [*(f"--only={name}" for name in tenants), "--out", str(base / "out")]
+        command += [*(f"--only={name}" for name in tenants), "--out", str(base / "out"), *(["--run-id", RUN] if links else [])]
         with (base / "stdout").open("wb") as out, (base / "stderr").open("wb") as error:
             process = subprocess.Popen(command, env=environment, cwd=home, stdout=out, stderr=error)
             meanwhile = seen_meanwhile(process, base / "out")
+        assert [link for link in links if link.is_symlink() or (base / "theirs").read_text() != THEIRS] == []
         return Leaks(process.returncode, gathered(base), meanwhile)
 
     def _tenants_file(self, base: Path) -> Path:
@@ -231,6 +245,18 @@ class Stage:
             writer.writeheader()
             writer.writerows(rows)
         return path
+
+
+def hostile_links(base: Path) -> list[Path]:
+    """Make the run's folder with a link at each name that can be foreseen; all lead to a file of another person."""
+    base.mkdir()
+    (base / "theirs").write_text(THEIRS)
+    folder = base / "out" / RUN
+    (folder / "fresh").mkdir(mode=0o700, parents=True)
+    places = [*(folder / name for name in OF_RUN), *(folder / "fresh" / name for name in OF_TENANT)]
+    for place in places:
+        place.symlink_to(base / "theirs")
+    return places
 
 
 def prepared_home(base: Path) -> Path:
@@ -332,14 +358,15 @@ def test_no_planted_secret_is_found_anywhere(stage, trials, figure):
     verdict = Verdict()
 
     pasted = stage.reset()
-    leaks = stage.run(pasted, ("fresh", "half-done"))
+    leaks = stage.run(pasted, ("fresh", "half-done"), is_shared=True)
     assert leaks.code == 0, leaks.left["stderr"][-3000:]
     assert base64.b64encode(f"someone:{PROXY_PASSWORD}".encode()) in RefusingProxy.asked[-1]
     assert {"stdout", "stderr"} <= set(leaks.left)
     # What is written during the run was seen: a page at least once, each of these being shorter than the 5 s between two writes.
     assert len([key for key in leaks.meanwhile if key[0] == "inbound_scim.ipynb"]) >= 2
     verdict.add("success", leaks, stage.planted(pasted))
-    kinds = ("<secret of", "<client secret", "<access token", "tok_", "pasted token", "proxy password", "control token")
+    of_services = ("<secret of", "<client secret", "<access token", "tok_", "option of")
+    kinds = (*of_services, "pasted token", "proxy password", "control token")
     assert [kind for kind in kinds if not any(name.startswith(kind) for name in verdict.planted)] == []
     # All that the run used were shown to the search; the control token is no business of a run's.
     assert [kind for kind in kinds[:-1] if not any(name.startswith(kind) for name in verdict.control)] == []
@@ -349,8 +376,13 @@ def test_no_planted_secret_is_found_anywhere(stage, trials, figure):
     assert (leaks.code, "RuntimeError" in page_of(leaks, "fresh")) == (1, True)
     verdict.add("a defect", leaks, stage.planted(pasted))
 
+    pasted = stage.reset()
+    leaks = stage.run(pasted, ("fresh",), CANARY_ECHO="1")
+    assert (leaks.code, "Payload validation error" in page_of(leaks, "fresh")) == (1, True)
+    verdict.add("the options echoed", leaks, stage.planted(pasted))
+
     faults = list(itertools.product(KINDS, PLACES))
-    wanted = trials(2, len(faults))
+    wanted = trials(1, len(faults))
     for kind, place in faults[2 :: len(faults) // wanted][:wanted] if wanted < len(faults) else faults:
         pasted = stage.reset()
         stage.break_once({**place, "nth": 1, "kind": kind})
@@ -359,7 +391,8 @@ def test_no_planted_secret_is_found_anywhere(stage, trials, figure):
         verdict.add(f"{kind} at {place['method']} {place['path']}", leaks, stage.planted(pasted))
 
     figure("canaries: secrets planted", f"{len(verdict.planted)}, of {len(kinds)} kinds")
-    figure("canaries: runs", f"success, a defect, and {wanted} of {len(faults)} faults ({len(KINDS)} kinds)")
+    broken = f"{wanted} of {len(faults)} faults ({len(KINDS)} kinds)"
+    figure("canaries: runs", f"success in a folder full of links, a defect, options echoed, and {broken}")
     figure("canaries: places searched", f"{verdict.places} files, exports and streams; {verdict.states} states meanwhile")
     figure("canaries: found by the same search where they were leaked on purpose", len(verdict.control))
     figure("canaries: hits", sum(map(len, verdict.hits.values())))
