@@ -292,8 +292,7 @@ def _forget(memory: Memory, token: Secret) -> Callable[[Response], dict[str, str
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:
     """Take the token that the run saved out of Entra."""
-    entra, token = InEntra(entry.service_principal), str(entry.undo["token"])
-    before = {key: str(value) for key, value in entry.undo["before"].items()}
+    entra, before = InEntra(entry.service_principal), {key: str(value) for key, value in entry.undo["before"].items()}
     running, held_tokens = running_jobs(undo.record), tokens_in_entra(undo.record)
 
     def restore(
@@ -322,8 +321,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         elif later := later_run(undo.record, entry, "credentials"):
             yield left(later)
         elif others := held - undo.record.token_ids:
-            maker = f"Auth0 has a token that this tool did not make ({', '.join(sorted(others))})"
-            yield left(f"Left in place: {maker}, and Entra may hold it instead of {token}.{_UNLISTED if may_be_out else ''}")
+            yield left(f"{_may_hold(others)} instead of {entry.undo['token']}.{_UNLISTED if may_be_out else ''}")
         else:
             change = _emptied(entra.id, saved, before, entry)
             guard = refuse_live(undo, on, change.diffs)
@@ -337,6 +335,10 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
 
 
 _UNLISTED = " No answer told whether it was taken out, and Entra lists that only after minutes: undo again later to look."
+
+
+def _may_hold(others: frozenset[str]) -> str:
+    return f"Left in place: Auth0 has a token that this tool did not make ({', '.join(sorted(others))}), and Entra may hold it"
 
 
 def _noted(undo: Undo, service_principal: str) -> dict[str, str]:
