@@ -334,7 +334,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
     return undo.step(number, entry, "Remove the token from Entra", restore, *reads, touches=touches)
 
 
-_UNLISTED = " No answer told whether it was taken out, and Entra lists that only after minutes: undo again later to look."
+_UNLISTED = " No answer told whether it was taken out, and Entra lists that only after minutes: undo again later to check."
 
 
 def _may_hold(others: frozenset[str]) -> str:

@@ -153,7 +153,7 @@ def test_a_token_that_may_be_out_of_entra_is_left_until_entra_lists_what_it_hold
     for status in ("done", "unchanged"):  # the undo to whose request there was no answer, and one right after it
         assert (lab.undo(1).status, {token["token_id"] for token in lab.tokens()}) == (status, before)
         [row] = [row for row in results_of(lab.out(1)) if "token from Entra" in row["title"]]
-        assert "undo again later to look" in row["reason"]
+        assert "undo again later to check" in row["reason"]
     lab.elapsed_s += 600
     lab.world.clock.advance(600)
     assert lab.undo(1).status == "done"
