@@ -598,7 +598,7 @@ def test_an_undo_does_not_look_for_what_shows_or_what_it_leaves():
 
 
 def guarded(**about):
-    guard = Guard(WITHIN, lambda within: ("the condition",) if within else (), STOP)
+    guard = Guard("a job", WITHIN, lambda within: ("the condition",) if within else (), lambda _within: (STOP,))
     return Run(wants(change(guard=guard, **about)), reads=(THERE,))
 
 
@@ -614,8 +614,8 @@ def test_a_write_whose_condition_is_lost_is_stopped_again():
     run.world.values["within"] = "another"
     error = failure(run)
     assert (run.sent(), error.differences) == (["POST /things", "POST /stop"], ("the condition",))
-    assert error.attempted == "Reading back things, which was stopped again after the write"
-    assert run.world.lines[2]["on"] == "things"
+    assert error.attempted == "Reading back a job, which was stopped again after the write"
+    assert run.world.lines[2]["on"] == "a job"
     assert [entry[1] for entry in run.world.done("guard")] == ["POST /things"] * 2
 
 
@@ -626,7 +626,7 @@ def test_it_is_looked_at_where_planning_refuses_to_go_on():
     def body(*_):
         if run.sent():
             raise blocked
-        yield change(guard=Guard(WITHIN, lambda within: ("the condition",) if within else (), STOP))
+        yield change(guard=Guard("a job", WITHIN, lambda within: ("the condition",) if within else (), lambda _within: (STOP,)))
 
     object.__setattr__(run.step.body, "function", body)
     assert failure(run, StepBlocked) is blocked

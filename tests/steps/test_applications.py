@@ -24,6 +24,7 @@ from tests.steps.undone import (
     GOES,
     HELD,
     IN_IT,
+    LIVE,
     RUNNING_JOBS,
     SHORT,
     TAKES_BACK,
@@ -182,12 +183,12 @@ def test_3_2_is_taken_back_when_the_application_is_gone(readings):
     ],
 )
 def test_3_2_is_not_taken_back_when_others_have_worked_in_it(found, theirs, why):
-    assert Trial(UNDO, ENTRY).sentences(found, REGISTERED, ("job",), theirs, "con_1") == [f"Left in place: {why} (left)"]
+    assert Trial(UNDO, ENTRY).sentences(found, REGISTERED, LIVE, theirs, "con_1") == [f"Left in place: {why} (left)"]
 
 
 def test_3_2_is_not_taken_back_while_a_job_is_on():
     with pytest.raises(StepBlocked):
-        Trial(UNDO, ENTRY).says(PRINCIPAL, REGISTERED, ("job",), (), "con_1")
+        Trial(UNDO, ENTRY).says(PRINCIPAL, REGISTERED, LIVE, (), "con_1")
 
 
 def test_3_2_in_doubt_is_looked_for_by_name():

@@ -38,7 +38,7 @@ from tests.builders import (
     waiting,
 )
 from tests.steps.sheet import ENTRA, handover, without
-from tests.steps.undone import EVERYTHING, GOES, RUNNING_JOBS, SHORT, Tenant, Trial, written
+from tests.steps.undone import EVERYTHING, GOES, LIVE, RUNNING_JOBS, SHORT, Tenant, Trial, written
 
 LATE = "Entra listed the new assignments with a delay; this run waited for them."
 
@@ -263,12 +263,12 @@ def test_3_3_takes_at_most_twenty_away_in_a_batch():
 
 
 def test_3_3_goes_with_the_application():
-    assert Trial(UNDO, ENTRY).sentences((*OURS, *MORE), ("job",), True, True) == [f"{GOES} (left)"]
+    assert Trial(UNDO, ENTRY).sentences((*OURS, *MORE), LIVE, True, True) == [f"{GOES} (left)"]
 
 
 @pytest.mark.parametrize(("count", "names"), [(5, "P0, P1, P2, P3, P4"), (6, "P0, P1, P2, P3, P4, …")])
 def test_3_3_leaves_assignments_that_it_is_not_known_to_have_made(count, names):
-    found = Trial(UNDO, ENTRY).sentences(MORE[:count], ("job",), False, False)
+    found = Trial(UNDO, ENTRY).sentences(MORE[:count], LIVE, False, False)
     assert found == [
         f"Left in place: {count} assignments ({names}). The journal does not show that this run made them: someone else made "
         "them later, or the response with their ids was lost. (left)",
@@ -277,7 +277,7 @@ def test_3_3_leaves_assignments_that_it_is_not_known_to_have_made(count, names):
 
 
 def test_3_3_is_taken_back_when_no_one_is_assigned_any_more():
-    assert Trial(UNDO, ENTRY).sentences((someone(3),), ("job",), False, False) == ["The assignments are gone."]
+    assert Trial(UNDO, ENTRY).sentences((someone(3),), LIVE, False, False) == ["The assignments are gone."]
 
 
 def test_3_3_may_be_listed_late():
@@ -301,7 +301,7 @@ def test_3_3_may_be_listed_late():
 
 def test_3_3_is_not_taken_back_while_a_job_is_on():
     with pytest.raises(StepBlocked) as blocked:
-        Trial(UNDO, ENTRY).says(OURS, ("job",), False, False)
+        Trial(UNDO, ENTRY).says(OURS, LIVE, False, False)
     assert "(job)" in blocked.value.reason
 
 

@@ -50,7 +50,19 @@ from tests.builders import (
     with_user_mapping,
 )
 from tests.steps.sheet import ENTRA, handover, without
-from tests.steps.undone import BY_LATER_RUN, EVERYTHING, GOES, RUNNING_JOBS, SHORT, TAKES_BACK, Tenant, Trial, later, written
+from tests.steps.undone import (
+    BY_LATER_RUN,
+    EVERYTHING,
+    GOES,
+    LIVE,
+    RUNNING_JOBS,
+    SHORT,
+    TAKES_BACK,
+    Tenant,
+    Trial,
+    later,
+    written,
+)
 
 ON = "attribute mappings"
 WHERE = "in Entra (Mappings > Provision Microsoft Entra ID Users)"
@@ -509,17 +521,17 @@ def test_3_12_leaves_what_was_right_before():
 
 def test_3_12_is_taken_back_when_nothing_of_it_stands():
     words = ["The attribute mappings are as before, or others have changed them since."]
-    assert Trial(UNDO, ENTRY).sentences(schema(), (JOB,), True, ("job",), False) == words
+    assert Trial(UNDO, ENTRY).sentences(schema(), (JOB,), True, LIVE, False) == words
 
 
 @pytest.mark.parametrize(("found", "jobs"), [(None, (JOB,)), (right_schema(), ()), (right_schema(), (replace(JOB, id="new"),))])
 def test_3_12_is_taken_back_when_the_job_is_gone(found, jobs):
     words = ["The job is gone, and its attribute mappings with it."]
-    assert Trial(UNDO, ENTRY).sentences(found, jobs, True, ("job",), True) == words
+    assert Trial(UNDO, ENTRY).sentences(found, jobs, True, LIVE, True) == words
 
 
 def test_3_12_goes_with_the_application():
-    assert Trial(UNDO, ENTRY).sentences(right_schema(), (JOB,), True, ("job",), True) == [f"{GOES} (left)"]
+    assert Trial(UNDO, ENTRY).sentences(right_schema(), (JOB,), True, LIVE, True) == [f"{GOES} (left)"]
 
 
 def test_3_12_is_not_taken_back_after_a_later_run():
@@ -528,7 +540,7 @@ def test_3_12_is_not_taken_back_after_a_later_run():
 
 def test_3_12_is_not_taken_back_while_a_job_is_on():
     with pytest.raises(StepBlocked) as blocked:
-        Trial(UNDO, ENTRY).says(right_schema(), (JOB,), False, ("job",), False)
+        Trial(UNDO, ENTRY).says(right_schema(), (JOB,), False, LIVE, False)
     assert "(job)" in blocked.value.reason
 
 

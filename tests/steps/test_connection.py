@@ -19,7 +19,7 @@ from runbook_lib.steps.connection import UNDO
 from runbook_lib.tenant import facts
 from tests.builders import OPTIONS, changes, connection, hazards, planned, refusal, said, tables
 from tests.steps.sheet import AUTH0, handover, without
-from tests.steps.undone import BY_LATER_RUN, RUNNING_JOBS, TAKES_BACK, Tenant, Trial, later, written
+from tests.steps.undone import BY_LATER_RUN, LIVE, RUNNING_JOBS, TAKES_BACK, Tenant, Trial, later, written
 
 CONNECTION = connection()
 ENDPOINT_ON = {"useCommonEndpoint": True, "waad_common_endpoint": True}
@@ -267,14 +267,14 @@ def test_1_2_is_taken_back_but_for_what_a_later_run_has_written():
     assert change.diffs == (diff("a", "(absent)", "1"),)
     assert Finding(BY_LATER_RUN, is_left=True) in trial.says((), standing(**NEW))
     both = (later("options", before=OLD, after=NEW),)
-    assert Trial(UNDO, ENTRY, others=both).sentences(("job",), standing(**NEW)) == [f"{BY_LATER_RUN} (left)"]
+    assert Trial(UNDO, ENTRY, others=both).sentences(LIVE, standing(**NEW)) == [f"{BY_LATER_RUN} (left)"]
     other_kind = (later("schema", before=OLD, after=NEW),)
     assert len(Trial(UNDO, ENTRY, others=other_kind).change((), standing(**NEW)).diffs) == 3
 
 
 def test_1_2_is_not_taken_back_while_a_job_is_on_or_the_options_are_not_readable():
     with pytest.raises(StepBlocked) as blocked:
-        Trial(UNDO, ENTRY).says(("job",), standing(**NEW))
+        Trial(UNDO, ENTRY).says(LIVE, standing(**NEW))
     assert blocked.value.reason.startswith("Provisioning is on (job)")
     with pytest.raises(StepBlocked) as blocked:
         Trial(UNDO, ENTRY).says((), replace(connection(), options=None))

@@ -21,6 +21,7 @@ from tests.steps.undone import (
     EVERYTHING,
     GOES,
     HELD,
+    LIVE,
     RUNNING_JOBS,
     SHORT,
     TAKES_BACK,
@@ -128,14 +129,14 @@ def test_3_4_is_not_taken_back_after_a_later_run_has_worked_in_it(kind):
 
 
 def test_3_4_is_not_taken_back_after_others_have_worked_in_it():
-    found = Trial(UNDO, ENTRY, others=(later("token"),)).sentences((JOB,), ("job",), ("it is theirs",), False)
+    found = Trial(UNDO, ENTRY, others=(later("token"),)).sentences((JOB,), LIVE, ("it is theirs",), False)
     assert found == ["Left in place: it is theirs. (left)"]
 
 
 def test_3_4_is_not_taken_back_while_a_job_is_on():
     with pytest.raises(StepBlocked) as blocked:
-        Trial(UNDO, ENTRY).says((JOB,), ("other",), (), False)
-    assert blocked.value.reason.startswith("Provisioning is on (other), and the journal does not show")
+        Trial(UNDO, ENTRY).says((JOB,), LIVE, (), False)
+    assert blocked.value.reason.startswith("Provisioning is on (job), and the journal does not show")
 
 
 def test_3_4_in_doubt_is_looked_for_in_the_application():

@@ -35,7 +35,7 @@ from tests.builders import (
     waiting,
 )
 from tests.steps.sheet import AUTH0, handover, without
-from tests.steps.undone import BY_LATER_RUN, RUNNING_JOBS, TAKES_BACK, Tenant, Trial, later, written
+from tests.steps.undone import BY_LATER_RUN, LIVE, RUNNING_JOBS, TAKES_BACK, Tenant, Trial, later, written
 
 PATH = "/api/v2/connections/con_1"
 ON = "SCIM configuration of c"
@@ -300,7 +300,7 @@ def test_1_3_is_taken_back_where_no_time_tells_that_it_is_another_one(noted, now
 
 
 def test_1_3_is_taken_back_when_scim_is_off():
-    assert Trial(UNDO, TURNED_ON).sentences(("job",), connection(), MAPPING, None, ()) == ["SCIM is off."]
+    assert Trial(UNDO, TURNED_ON).sentences(LIVE, connection(), MAPPING, None, ()) == ["SCIM is off."]
 
 
 @pytest.mark.parametrize("kind", ["scim-configuration", "scim-mapping", "token"])
@@ -348,7 +348,7 @@ def test_1_3_counts_the_mapping_that_the_run_wrote_itself_as_its_own():
 
 def test_1_3_is_not_taken_back_while_a_job_is_on():
     with pytest.raises(StepBlocked) as blocked:
-        Trial(UNDO, TURNED_ON).says(("job",), connection(), MAPPING, SCIM, ())
+        Trial(UNDO, TURNED_ON).says(LIVE, connection(), MAPPING, SCIM, ())
     assert "(job)" in blocked.value.reason
 
 
@@ -380,7 +380,7 @@ def test_1_4_and_1_5_are_taken_back_where_the_configuration_stands_as_it_was_wri
 def test_1_4_and_1_5_are_left_where_others_have_changed_it(found):
     words = "Nothing to restore: the SCIM configuration has its earlier values, is gone, or someone else has changed it since "
     words += "this run."
-    assert Trial(UNDO_MAPPING, WROTE).sentences(("job",), found) == [words]
+    assert Trial(UNDO_MAPPING, WROTE).sentences(LIVE, found) == [words]
 
 
 @pytest.mark.parametrize("kind", ["scim-mapping", "scim-configuration"])
@@ -391,7 +391,7 @@ def test_1_4_and_1_5_are_not_taken_back_after_a_later_run(kind):
 
 def test_1_4_and_1_5_are_not_taken_back_while_a_job_is_on():
     with pytest.raises(StepBlocked):
-        Trial(UNDO_MAPPING, WROTE).says(("job",), SCIM)
+        Trial(UNDO_MAPPING, WROTE).says(LIVE, SCIM)
 
 
 def test_1_4_and_1_5_in_doubt_are_looked_for():

@@ -39,7 +39,7 @@ from tests.builders import (
     waiting,
 )
 from tests.steps.sheet import AUTH0, AUTH0_SENT, ENDPOINT, handover, without
-from tests.steps.undone import HELD, RUNNING_JOBS, Tenant, Trial, written
+from tests.steps.undone import HELD, LIVE, RUNNING_JOBS, Tenant, Trial, written
 
 PATH = "/api/v2/connections/con_1/scim-configuration/tokens"
 THREE = ["get:users", "patch:users", "delete:users"]
@@ -263,7 +263,7 @@ def test_2_2_is_taken_back_by_deleting_the_token():
 
 @pytest.mark.parametrize("found", [None, (), (token("other"),)])
 def test_2_2_is_taken_back_when_the_token_is_gone(found):
-    assert Trial(UNDO, ENTRY).sentences(found, connection(), ("job",), frozenset({"own"})) == ["The token is gone."]
+    assert Trial(UNDO, ENTRY).sentences(found, connection(), LIVE, frozenset({"own"})) == ["The token is gone."]
 
 
 def test_2_2_is_not_taken_back_while_entra_may_hold_the_token():
@@ -275,7 +275,7 @@ def test_2_2_is_not_taken_back_while_entra_may_hold_the_token():
 
 def test_2_2_is_not_taken_back_while_a_job_is_on():
     with pytest.raises(StepBlocked) as blocked:
-        Trial(UNDO, ENTRY).says(TOKENS, connection(), ("job",), frozenset())
+        Trial(UNDO, ENTRY).says(TOKENS, connection(), LIVE, frozenset())
     assert "(job)" in blocked.value.reason
 
 
@@ -283,7 +283,7 @@ def test_2_2_waits_for_the_stop_of_the_job_that_the_run_started():
     trial = Trial(UNDO, ENTRY)
     trial.undo.entries["-9"] = written("start")
     with pytest.raises(StepWaits) as waits:
-        trial.says(TOKENS, connection(), ("job",), frozenset())
+        trial.says(TOKENS, connection(), LIVE, frozenset())
     assert (waits.value.thing, waits.value.what) == ("-9", "The stop of the job")
     assert waits.value.planned == (Diff("SCIM tokens of c", "own", "made by this run", "deleted"),)
 

@@ -10,6 +10,7 @@ from typing import Any
 from runbook_lib.engine.readings import Fact
 from runbook_lib.engine.step import Step, TakeBack, Yield
 from runbook_lib.engine.values import Change, Finding
+from runbook_lib.steps.undoing.readings import Running
 from runbook_lib.steps.undoing.undo import Undo
 from runbook_lib.tenant.token_memory import Memory
 from runbook_lib.tenant.written import Record, Written
@@ -54,8 +55,9 @@ class Trial:
         return [f"{one.text}{' (left)' if one.is_left else ''}" for one in found if isinstance(one, Finding)]
 
     def change(self, *values: Any) -> Change:
-        """Return the one change."""
+        """Return the one change. Others may turn a job on in that second, which is looked at after what such a job lives on."""
         [found] = [one for one in self.says(*values) if isinstance(one, Change)]
+        assert found.stops or found.is_awaited or found.on.startswith("notes of") or found.guard is not None
         return found
 
     @property
@@ -74,6 +76,7 @@ IN_IT = tuple(
     for name in ("enterprise application", "app registration", "provisioning jobs", "attribute mappings", "saved credentials")
 )
 EVERYTHING = (*IN_IT, f"assignments {SHORT}", "enterprise_applications")
+LIVE = (Running("job", PRINCIPAL_ID),)  # what tells that a provisioning job is on
 RUNNING_JOBS, HELD = "running provisioning jobs", "tokens that Entra may hold"
 
 

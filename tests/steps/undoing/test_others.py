@@ -11,34 +11,48 @@ from runbook_lib.engine.values import Diff
 from runbook_lib.services.entra.models import Application
 from runbook_lib.steps.mapping_document import shown_rows
 from runbook_lib.steps.undoing.others import equal, in_application, in_job, is_edited, later_run, named, refuse_live
-from runbook_lib.steps.undoing.readings import InEntra
+from runbook_lib.steps.undoing.readings import InEntra, Running
+from runbook_lib.steps.undoing.undo import Undo
 from runbook_lib.tenant.written import Record
 from tests.builders import ACCESS, JOB, PRINCIPAL, PRINCIPAL_ID, STAFF, USER_ID, right_schema, schema
-from tests.steps.undone import HELD, SHORT, Tenant, later, written
+from tests.steps.undone import HELD, LIVE, RUNNING_JOBS, SHORT, Tenant, later, written
 
 ENTRA = InEntra(PRINCIPAL_ID)
 IN_IT = {"service_principal": PRINCIPAL_ID}
 ROWS, RIGHT = shown_rows(schema()), shown_rows(right_schema())
 
 
+def undo(stop=""):
+    """Return an undo, of a run that started the job where `stop` is the number of the step that stops it."""
+    found = Undo(Record(()), "Acme SCIM", is_plan=False)
+    found.entries = {stop: written("start")} if stop else {}
+    return found
+
+
 def test_nothing_is_refused_while_no_job_is_on():
-    assert refuse_live((), "") is None
+    guard = refuse_live(undo(), ())
+    assert (guard.on, guard.reading.name, guard.lost(()), guard.stop(())) == ("the provisioning job", RUNNING_JOBS, (), ())
+    told = "others turned job on while what it lives on was taken back"
+    assert (guard.lost((*LIVE, Running("tok"))), [pause.line for pause in guard.stop((*LIVE, Running("tok")))]) == (
+        (told,),
+        [f"POST /servicePrincipals/{PRINCIPAL_ID}/synchronization/jobs/job/pause"],
+    )
 
 
 def test_a_job_that_the_run_started_is_stopped_first():
     diff = Diff("it", "there", "yes", "no")
     with pytest.raises(StepWaits) as waits:
-        refuse_live(("j1",), "-4", (diff,))
+        refuse_live(undo("-4"), LIVE, (diff,))
     assert (waits.value.thing, waits.value.what, waits.value.planned) == ("-4", "The stop of the job", (diff,))
     assert waits.value.came_back == "This step waits until an earlier step has stopped the job"
     with pytest.raises(StepWaits) as waits:
-        refuse_live(("j1",), "-4")
+        refuse_live(undo("-4"), LIVE)
     assert waits.value.planned == ()
 
 
 def test_a_job_that_others_started_keeps_everything():
     with pytest.raises(StepBlocked) as blocked:
-        refuse_live(("j1", "j2"), "")
+        refuse_live(undo(), (Running("j1"), Running("j2")))
     assert blocked.value.reason.startswith(
         "Provisioning is on (j1, j2), and the journal does not show that this run started it. So nothing is undone:"
     )

@@ -113,7 +113,7 @@ def test_jobs_that_are_on_are_looked_for_in_every_application_that_a_run_has_wri
     fact = running_jobs(record)
     named = (replace(PRINCIPAL, id="named"), replace(PRINCIPAL, id="sp1"))
     found = Tenant(graph(synchronization_jobs=jobs), enterprise_applications=named)
-    assert (fact.name, fact.look(found)) == (RUNNING_JOBS, ("job", "j2", "j3"))
+    assert (fact.name, fact.look(found)) == (RUNNING_JOBS, (("job", "sp1"), ("j2", "sp1"), ("j3", "named")))
 
 
 def used(name, ago):
@@ -129,7 +129,7 @@ def test_without_a_sign_in_to_entra_a_token_that_was_used_within_the_hour_shows_
     )
     record = Record((), token_ids=frozenset({"now", "before", "never"}))
     found = Tenant(handed_over="entra", scim_tokens=tokens)
-    assert running_jobs(record).look(found) == ("now",)
+    assert running_jobs(record).look(found) == (("now", ""),)
     found.readings["scim_tokens"] = None
     assert running_jobs(record).look(found) == ()
 
@@ -141,12 +141,12 @@ def test_without_auth0_s_clock_this_machine_s_tells():
     now = datetime.now(UTC)
     ago = {"now": timedelta(minutes=1), "before": timedelta(hours=2)}
     found.readings["scim_tokens"] = tuple(token(name, (now - since).isoformat()) for name, since in ago.items())
-    assert running_jobs(record).look(found) == ("now",)
+    assert running_jobs(record).look(found) == (("now", ""),)
 
 
 def test_with_auth0_handed_over_the_jobs_tell():
     found = Tenant(graph(synchronization_jobs=(RUNNING,)), handed_over="auth0", enterprise_applications=(PRINCIPAL,))
-    assert running_jobs(Record(())).look(found) == ("job",)
+    assert running_jobs(Record(())).look(found) == (("job", PRINCIPAL_ID),)
 
 
 # Tokens in Entra -----------------------------------------------------------------------------------------------------
