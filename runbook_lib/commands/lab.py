@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import signal
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -83,7 +84,7 @@ def _tenants_among(options: tuple[str, ...]) -> tuple[Path | None, tuple[str, ..
 
 def _refuse_slips(options: tuple[str, ...]) -> None:
     """Raise for an option that must be one of this command's, misspelt, and for a port that is none: JupyterLab would go on."""
-    for option, following in zip(options, (*options[1:], ""), strict=True):
+    for option, following in pairwise((*options, "")):
         name, _, value = option.partition("=")
         if name == "--port" and not ((port := value or following).isdigit() and int(port) <= _LAST_PORT):
             raise click.BadParameter(f"{port!r} is no port from 0 to {_LAST_PORT}.", param_hint="--port")
