@@ -12,7 +12,6 @@ from runbook_lib.engine.step import Kind
 from runbook_lib.engine.values import Diff, Finding, Skipped
 from runbook_lib.http.message import Response
 from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
-from runbook_lib.services.sign_in import Grant
 from runbook_lib.tenant.token_memory import Memory
 from tests.builders import (
     DONE,
@@ -22,7 +21,6 @@ from tests.builders import (
     URL,
     USER_ID,
     changes,
-    connection,
     planned,
     refusal,
     said,
@@ -76,20 +74,6 @@ def test_where_provisioning_is_not_to_be_turned_on_the_administrator_gets_nothin
     assert planned("4.3", without("entra", turn_on="no")) == [
         Skipped("turn_on is no: the hand-over sheet does not ask the Entra administrator to turn provisioning on.")
     ]
-
-
-def test_the_sign_in_to_auth0_alone_says_what_it_cannot_check():
-    finding, table = planned("0.2", ENTRA)
-    assert finding.text.startswith("Signed in to Auth0. This run does not sign in to Entra: the administrator of ")
-    assert "This run cannot check that the connection belongs to that Entra tenant." in finding.text
-    assert table.title == "Connection"
-
-
-def test_the_connection_of_another_entra_tenant_is_refused():
-    other, own = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
-    reason, remedy = refusal("0.2", without("entra", entra_tenant=own), connection=connection(tenantId=other))
-    assert reason == f"The connection belongs to Entra tenant {other}, but the settings name {own}"
-    assert remedy == "Set entra_tenant to the Entra tenant that the connection uses"
 
 
 # The token that a person hands over
@@ -181,19 +165,6 @@ def test_an_endpoint_is_not_taken_on_its_owner_s_word_but_when_it_is_given():
     given = planned("2.1", AUTH0_SENT)
     assert given[0] == Finding(f"The owner of the Auth0 side sent {ENDPOINT}.")
     assert given[1].state == "confirmed"
-
-
-def test_the_sign_in_to_entra_alone_says_what_it_cannot_check():
-    [finding] = planned("0.2", AUTH0)
-    assert finding.text.startswith(
-        "Signed in to the Entra tenant Contoso. This run does not sign in to Auth0: the administrator "
-    )
-
-
-def test_a_missing_permission_is_named_before_anything_else():
-    reason, remedy = refusal("0.2", AUTH0, entra_grant=Grant(Secret("x"), frozenset()))
-    assert reason.startswith("The Graph token cannot ")
-    assert remedy.endswith("have an administrator grant consent, then run again")
 
 
 # The test user, and the start, with Auth0 unseen
