@@ -8,6 +8,7 @@ attributeMapping, `flowType`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 from runbook_lib.core.errors import StepBlocked
@@ -17,7 +18,7 @@ from runbook_lib.services.wire_json import listed
 from runbook_lib.services.wire_words import ACTIVE, EXTERNAL_ID, OBJECT_ID, USER_NAME, WORK_EMAIL
 from runbook_lib.tenant.forecast.arguments import Person
 from runbook_lib.tenant.forecast.evaluation import evaluate, flowing
-from runbook_lib.tenant.forecast.expressions import CannotTell, attributes_of, read_source
+from runbook_lib.tenant.forecast.expressions import CannotTell, Node, attributes_of, read_source, texts_of
 
 DEFAULT_SOURCES = {
     USER_NAME: "userPrincipalName",
@@ -26,6 +27,7 @@ DEFAULT_SOURCES = {
     EXTERNAL_ID: OBJECT_ID,  # the default is mailNickname, which the procedure replaces
 }
 ALWAYS = "Always"
+_MOST_CASES = 1000  # combinations of values that a row of active is tried with
 _TYPES = ("Attribute", "Constant", "Function", "None")  # Graph's attributeMappingSourceType, and the portal's fourth
 _WHERE = "Entra (Mappings > Provision Microsoft Entra ID Users)"
 
@@ -87,16 +89,25 @@ def flaws_of_departures(schema: SynchronizationSchema) -> Iterator[Flaw]:
     row = _source_row(schema, ACTIVE)
     if row is None:
         return
-    source = _in_words(row.get("source") or {})
-    leaves, stays = _active_of(row, is_soft_deleted=True), _active_of(row, is_soft_deleted=False)
-    if leaves != "false":
-        if "accountEnabled" in source:
-            who = "people who lose their assignment, or leave the scope, keep their access"
-        else:
-            who = "people who leave keep their access"
-        yield Flaw(f"{ACTIVE} comes from {source}, so {who}", _restore(ACTIVE))
-    elif stays != "true":
-        yield Flaw(f"{ACTIVE} comes from {source}, so people who stay would be blocked", _restore(ACTIVE))
+    words, source = _in_words(row.get("source") or {}), _read(row)
+    leaves, stays = _active_of(source, is_soft_deleted=True), _active_of(source, is_soft_deleted=False)
+    if leaves != {"false"}:
+        is_unread = source is None and words != "nothing"
+        who = "this tool cannot read it, and people who leave may keep their access" if is_unread else _who_keeps(source, leaves)
+        yield Flaw(f"{ACTIVE} comes from {words}, so {who}", _restore(ACTIVE))
+    elif "true" not in stays:
+        yield Flaw(f"{ACTIVE} comes from {words}, so people who stay would be blocked", _restore(ACTIVE))
+
+
+def _who_keeps(source: Node | None, leaves: frozenset[str]) -> str:
+    """Return what follows from a row that does not send false of everybody who leaves."""
+    if odd := sorted(leaves - {"true", "false", ""}):
+        return f"it sends {odd[0]}, which is neither true nor false, and people who leave may keep their access"
+    if (others := sorted(_others(source))) and leaves != {"true"}:
+        return f"whether people who leave lose their access depends on their {', '.join(others)}, and some of them may keep it"
+    if "accountEnabled" in attributes_of(source):
+        return "people who lose their assignment, or leave the scope, keep their access"
+    return "people who leave keep their access"
 
 
 def flaws_of_matching(schema: SynchronizationSchema) -> Iterator[Flaw]:
@@ -192,17 +203,38 @@ def _source_row(schema: SynchronizationSchema, target: str) -> dict[str, Any] | 
     return found[0] if len(found) == 1 else None
 
 
-def _active_of(row: dict[str, Any], *, is_soft_deleted: bool) -> str:
-    """Return what a row sends for an enabled person, in lower case; empty when nothing is sent, or it cannot be told.
+def _active_of(source: Node | None, *, is_soft_deleted: bool) -> frozenset[str]:
+    """Return what a row may send for enabled people, in lower case; empty for nothing, or for what cannot be told.
 
-    IsSoftDeleted is true for people unassigned or filtered out too (entra-docs, how-provisioning-works): that is the person
-    looked at here, so accountEnabled stays true.
+    IsSoftDeleted is true for people unassigned or filtered out too (entra-docs, how-provisioning-works): those are the people
+    looked at here, so accountEnabled stays true. Every other attribute may hold each text of the expression, another, or none.
     """
-    person = Person({"IsSoftDeleted": str(is_soft_deleted), "accountEnabled": "True"})
+    known = {"IsSoftDeleted": str(is_soft_deleted), "accountEnabled": "True"}
+    names, values = sorted(_others(source)), (*sorted(texts_of(source)), "another", None)
+    if source is None or len(values) ** len(names) > _MOST_CASES:
+        return frozenset(("",))
+    cases = (dict(zip(names, case, strict=True)) for case in product(values, repeat=len(names)))
+    return frozenset(_sent(source, Person({**known, **case})) for case in cases)
+
+
+def _sent(source: Node, person: Person) -> str:
     try:
-        return (flowing(evaluate(read_source(row.get("source") or {}), person)) or "").lower()
+        return (flowing(evaluate(source, person)) or "").lower()
     except CannotTell:
         return ""
+
+
+def _others(source: Node | None) -> frozenset[str]:
+    """Return the attributes of a source besides those that say whether a person is there."""
+    return attributes_of(source) - {"IsSoftDeleted", "accountEnabled"}
+
+
+def _read(row: dict[str, Any]) -> Node | None:
+    """Return a row's source, None where it cannot be read."""
+    try:
+        return read_source(row.get("source") or {})
+    except CannotTell:
+        return None
 
 
 def _is_same_for_all(source: dict[str, Any]) -> bool:

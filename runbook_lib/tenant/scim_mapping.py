@@ -138,6 +138,7 @@ def wrong_with_auth0(name: str, mapping: Rows, known: Iterable[str]) -> str:
     return f"is neither an attribute of the profile nor app_metadata.NAME{f'; did you mean {guess}' if guess else ''}"
 
 
+_IDENTITY = ("user_id", "identities", "oid")
 DEFAULTS = {ACTIVE: LEAVERS.auth0, EXTERNAL_ID: "app_metadata.external_id", USER_NAME: "upn", WORK_EMAIL: "email"}
 # The default for waad: recordings of terraform-provider-auth0, TestAccSCIMToken.
 _WITHOUT = {
@@ -158,7 +159,7 @@ def wrong_as_a_whole(mapping: Rows, matching: Iterable[str] = (USER_NAME, WORK_E
             return f"There are {counts[scim]} rows for {scim}: it is unclear which one Auth0 takes. Keep {_default(scim)}."
         if not counts[scim] or (scim == ACTIVE and not is_complete(mapping)):
             return f"There must be {_default(scim)}: without it {without}."
-    return _misplaced_object_id(mapping) or _written_by_another(mapping)
+    return _misplaced_object_id(mapping) or _written_by_another(mapping) or _written_over_identity(mapping)
 
 
 def _misplaced_object_id(mapping: Rows) -> str:
@@ -182,6 +183,15 @@ def _written_by_another(mapping: Rows) -> str:
                 f"{' and '.join(others)} must not write {name}: {_default(scim)} writes it, and which value stays cannot be told."
             )
     return ""
+
+
+def _written_over_identity(mapping: Rows) -> str:
+    """Return which row writes what says whose user it is, empty when none does (docs-v2, user-profile-structure)."""
+    found = [row for row in mapping if row.auth0.partition(".")[0] in _IDENTITY]
+    if not found:
+        return ""
+    scim, name = found[0].scim, found[0].auth0
+    return f"{scim} must not write {name}, which says whose user it is. Send it to app_metadata.NAME, or take the row out."
 
 
 def field_of(scim: str, mapping: Rows) -> str:

@@ -168,6 +168,14 @@ def test_another_row_of_auth0s_mapping_writes_what_blocks_or_links_people(row, n
     assert (step, f"title must not write {name}: a row {row} → {name} writes it" in reason) == ("1.5", True)
 
 
+@pytest.mark.parametrize("name", ["user_id", "identities", "oid"])
+def test_a_row_of_auth0s_mapping_writes_whose_user_it_is(name, customer, held):
+    found = customer("half-done")
+    next(one for one in found.scim_rows if one["scim"] == "title")["auth0"] = name
+    step, reason, _ = held("half-done")
+    assert (step, f"title must not write {name}, which says whose user it is" in reason) == ("1.5", True)
+
+
 def test_two_rows_of_auth0s_mapping_that_write_one_attribute_are_named_and_not_foretold(customer, carry_out, tenant):
     """Auth0's page on SCIM for Okta advises userName to email: with Entra's two matching rows both write it."""
     found = customer("half-done")

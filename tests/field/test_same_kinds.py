@@ -79,7 +79,20 @@ def test_parameters_of_an_expression_that_are_null_are_no_crash(customer, held):
     found.row("active")["source"]["parameters"][1]["value"] = None
     found.row("active")["source"]["expression"] = None
     step, reason, _ = held("half-done")
-    assert (step, "people who leave keep their access" in reason) == ("3.12", True)
+    assert (step, "people who leave may keep their access" in reason) == ("3.12", True)
+
+
+def test_a_text_where_the_mapping_needs_an_object_is_named_among_the_values_that_are_lost(
+    customer, held, carry_out, tenant, cycle
+):
+    found = customer("half-done")
+    next(row for row in found.scim_rows if row["auth0"] == "app_metadata.title")["auth0"] = "app_metadata.entra.title"
+    found.profile(found.person("diego"))["app_metadata"] = {"entra": "the application's own"}
+    step, reason, _ = held("half-done")
+    assert (step, "would lose values" in reason, "app_metadata.entra.title" in reason) == ("4.3", True, True)
+    assert carry_out(tenant("half-done", accept=("values-written-over",))).status == "done"
+    cycle(found)
+    assert found.profile(found.person("diego"))["app_metadata"]["entra"] == {"title": "Account Manager"}
 
 
 # Writes that a running job acts on

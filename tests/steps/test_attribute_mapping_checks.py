@@ -129,7 +129,21 @@ def test_a_row_that_always_flows_has_no_flaw(flow):
         (function(OPTIONAL_NAME), "people who lose their assignment, or leave the scope, keep their access"),
         (attribute("IsSoftDeleted"), "people who leave keep their access"),
         (function('"False"'), "people who stay would be blocked"),
-        (function("Unheard("), "people who leave keep their access"),
+        (function("Unheard("), "this tool cannot read it, and people who leave may keep their access"),
+        (function('Switch([department], Not([IsSoftDeleted]), "Sales", "False")'), None),
+        (
+            function('IIF([employeeType]="Contractor", "False", Not([IsSoftDeleted]))'),
+            "whether people who leave lose their access depends on their employeeType, and some of them may keep it",
+        ),
+        (
+            function('Switch([IsSoftDeleted], "1", "True", "0")'),
+            "it sends 0, which is neither true nor false, and people who leave may keep their access",
+        ),
+        (
+            function(f"Coalesce({', '.join(f'[a{n}]' for n in range(12))})"),  # too many to try each value
+            "whether people who leave lose their access depends on their "
+            "a0, a1, a10, a11, a2, a3, a4, a5, a6, a7, a8, a9, and some of them may keep it",
+        ),
     ],
 )
 def test_active_tells_departures_and_blocks_no_one_who_stays(source, why):

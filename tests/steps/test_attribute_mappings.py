@@ -308,7 +308,7 @@ def test_3_12_shows_the_mappings_before_and_after():
         ),
         ([constant("True")], "active comes from the constant True, so people who leave keep their access"),
         ([{"source": None}], "active comes from nothing, so people who leave keep their access"),
-        ([expression("Unheard([IsSoftDeleted])")], "so people who leave keep their access"),
+        ([expression("Unheard([IsSoftDeleted])")], "so this tool cannot read it, and people who leave may keep their access"),
         ([source("IsSoftDeleted")], "active comes from IsSoftDeleted, so people who leave keep"),
         ([constant("False")], "active comes from the constant False, so people who stay would be blocked"),
     ],

@@ -143,7 +143,7 @@ def values_of(user: Document) -> dict[str, Any]:
     for name, value in user.items():
         if name in ("schemas", "id", "meta"):
             continue
-        if isinstance(value, list):
+        if isinstance(value, list) and all(isinstance(item, dict) for item in value):
             for item in value:
                 found |= {f'{name}[type eq "{item.get("type")}"].{sub}': text for sub, text in item.items() if sub != "type"}
         elif isinstance(value, dict):

@@ -31,10 +31,15 @@ def get(profile: Document, auth0: str) -> Any:
 
 
 def put(profile: Document, auth0: str, value: Any) -> None:
-    """Set a profile value by its dotted Auth0 path; None removes it."""
+    """Set a profile value by its dotted Auth0 path; None removes it.
+
+    Unverified: what stands where the path needs an object gives way to one.
+    """
     *parents, last = auth0.split(".")
     for key in parents:
-        profile = profile.setdefault(key, {})
+        if not isinstance(profile.get(key), dict):
+            profile[key] = {}
+        profile = profile[key]
     if value is None:
         profile.pop(last, None)
     else:

@@ -53,11 +53,12 @@ def _change(
     name: str, written: _Sent, person: EntraPerson, profile: Auth0Profile, situation: Situation, *, linked: bool
 ) -> Iterator[FieldChange]:
     """Yield the change of a field to which rows send values, if it is one."""
-    before = profile.is_blocked if name == BLOCKED else profile.values.get(name)
+    before = profile.is_blocked if name == BLOCKED else profile.values.get(name, profile.in_the_way.get(name))
     if all(_is_same(before, value, row) for row, value in written):
         return
-    is_theirs = not any(_came_from_entra(row, before, person) for row, _ in written)
-    owned = not linked and name.startswith(_METADATA) and before not in (None, "") and is_theirs
+    owned = name.startswith(_METADATA) and before not in (None, "")
+    if owned and isinstance(before, str):  # Entra sends texts alone, so that anything else is the application's own
+        owned = not linked and not any(_came_from_entra(row, before, person, situation) for row, _ in written)
     yield FieldChange(name, before, _settled(written), _is_rewritten(name, situation), owned)
 
 
@@ -99,10 +100,18 @@ def _settled(written: _Sent) -> object:
 def _after(row: Row, name: str, person: EntraPerson, situation: Situation) -> object:
     try:
         value = value_of(row, person, situation)
+        after = _if_it_flows(row, value)
+        return _blocked_by(value) if name == BLOCKED and value is not None and after == value else after
     except CannotTell as reason:
         return Unknown(str(reason))
-    after = _if_it_flows(row, value)
-    return value.strip().lower() != "true" if name == BLOCKED and value is not None and after == value else after
+
+
+def _blocked_by(value: str) -> bool:
+    """Return what a text for `active` makes of `blocked`. Raises `CannotTell` for another text than true and false."""
+    active = {"true": True, "false": False}.get(value.strip().lower())
+    if active is None:
+        raise CannotTell(f"{ACTIVE} gets {value!r}, which is neither true nor false")
+    return not active
 
 
 def _if_it_flows(row: Row, value: object) -> object:
@@ -119,10 +128,11 @@ def _is_same(before: object, after: object, row: Row) -> bool:
     return left == right if row.is_case_exact else left.lower() == right.lower()
 
 
-def _came_from_entra(row: Row, before: object, person: EntraPerson) -> bool:
-    """Whether the external id is the mail nickname, which Entra's default mapping sends."""
+def _came_from_entra(row: Row, before: str, person: EntraPerson, situation: Situation) -> bool:
+    """Whether the external id is the mail nickname, which Entra's default mapping has sent: only a cycle can have."""
     nickname = person.attributes.get("mailNickname")
-    return row.target == EXTERNAL_ID and nickname is not None and str(before).lower() == str(nickname).lower()
+    is_nickname = nickname is not None and before.lower() == str(nickname).lower()
+    return row.target == EXTERNAL_ID and situation.cycles_ran and is_nickname
 
 
 def _is_rewritten(name: str, situation: Situation) -> bool:
@@ -143,5 +153,5 @@ def blocked_after_departure(person: EntraPerson, situation: Situation) -> bool |
                 raise CannotTell(f"whether the default value {row.default!r} flows to a user that exists")
             if row.flow_type != ALWAYS:
                 raise CannotTell(f"the row of {row.target} flows {row.flow_type}")
-            return None if value is None else value.strip().lower() != "true"
+            return None if value is None else _blocked_by(value)
     return None

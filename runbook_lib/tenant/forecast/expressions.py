@@ -220,6 +220,17 @@ def attributes_of(node: Node | None) -> frozenset[str]:
     return frozenset()
 
 
+def texts_of(node: Node | None) -> frozenset[str]:
+    """Return the literal texts of an expression, with which it may compare."""
+    if isinstance(node, Constant):
+        return frozenset({node.text})
+    if isinstance(node, Comparison):
+        return texts_of(node.left) | texts_of(node.right)
+    if isinstance(node, Call):
+        return frozenset().union(*(texts_of(value) for _, value in node.arguments), *map(texts_of, node.rest))
+    return frozenset()
+
+
 def _tokens(text: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     position = 0

@@ -44,18 +44,25 @@ class EntraPerson:
 
 @dataclass(frozen=True, slots=True)
 class Auth0Profile:
-    """An Auth0 user of the connection. `values` are the profile's values by dotted path, absent ones left out."""
+    """An Auth0 user of the connection. `values` are the profile's values by dotted path, absent ones left out.
+
+    `in_the_way` holds, by dotted path, a value that stands where the path needs an object: what is written there takes its place.
+    Unverified: that Auth0 writes it. It may refuse instead.
+    """
 
     user_id: str
     is_blocked: bool
     oid: str
     values: Mapping[str, object]
+    in_the_way: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def of(cls, profile: Mapping[str, Any], fields: frozenset[str]) -> Auth0Profile:
         """Read a user of the Management API or of an export, keeping the values of `fields` (dotted paths)."""
         found = {path: value for path in fields if (value := value_at(profile, path)) is not None}
-        return cls(str(profile["user_id"]), bool(profile.get("blocked", False)), str(profile.get("oid") or ""), found)
+        others = (path for path in fields if path not in found)
+        in_the_way = {path: value for path in others if (value := _in_the_way(profile, path)) is not None}
+        return cls(str(profile["user_id"]), bool(profile.get("blocked", False)), str(profile.get("oid") or ""), found, in_the_way)
 
 
 def value_at(profile: Mapping[str, Any], path: str) -> Any:
@@ -64,6 +71,16 @@ def value_at(profile: Mapping[str, Any], path: str) -> Any:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
+
+
+def _in_the_way(profile: Mapping[str, Any], path: str) -> Any:
+    """Return what stands in a profile where a dotted path needs an object, None where nothing does."""
+    value: Any = profile
+    for key in path.split(".")[:-1]:
+        value = value.get(key)
+        if not isinstance(value, Mapping):
+            return value
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,15 @@ from runbook_lib.tenant.forecast.expressions import CannotTell
 from runbook_lib.tenant.forecast.job_mapping import Clause
 from runbook_lib.tenant.forecast.people import EntraPerson, Situation, State
 
+_OPERATORS = frozenset(  # Graph's filter operators, and those of the portal besides (entra-docs, scoping filters)
+    "IS NULL|IS NOT NULL|IS TRUE|IS FALSE|EQUALS|NOT EQUALS|REGEX MATCH|NOT REGEX MATCH|GREATER THAN|GREATER THAN OR EQUALS|"
+    "INCLUDES|ENDS WITH|&|!&".split("|")
+)
+_UNUSABLE = frozenset(  # the same page: no roles, no type of user, no manager, no dates, no lists
+    "appRoleAssignments userType manager createdDateTime employeeHireDate employeeLeaveDateTime businessPhones otherMails "
+    "proxyAddresses".split()
+)
+
 
 class Standing(Enum):
     """Where a person stands to the job."""
@@ -97,12 +106,16 @@ def _some_hold(groups: tuple[tuple[Clause, ...], ...], person: EntraPerson) -> b
 def holds(clause: Clause, person: EntraPerson) -> bool:
     """Return whether a clause is true of a person; of a null or empty attribute none is, those with NOT included (entra-docs).
 
-    Raises `CannotTell` for an operator or an attribute that is not known.
+    Raises `CannotTell` for an operator or an attribute that is not known, or that the page says a filter cannot use.
     """
+    if clause.attribute in _UNUSABLE:
+        raise CannotTell(f"Microsoft's page says that a scoping filter cannot use {clause.attribute}")
     if clause.attribute not in person.attributes:
         raise CannotTell(f"the attribute {clause.attribute} is not known")
     value = person.attributes[clause.attribute]
     operator = clause.operator.upper().replace("_", " ").strip()
+    if operator not in _OPERATORS:
+        raise CannotTell(f"the operator {clause.operator} is not among those of Microsoft's page")
     if operator in ("IS NULL", "IS NOT NULL"):
         return (value in (None, "", ())) is (operator == "IS NULL")
     if value in (None, "", ()):
@@ -110,7 +123,8 @@ def holds(clause: Clause, person: EntraPerson) -> bool:
     if operator in ("IS TRUE", "IS FALSE"):
         return text_of(value).lower() == ("true" if operator == "IS TRUE" else "false")
     if isinstance(value, tuple) or len(clause.values) != 1:
-        raise CannotTell(f"{clause.operator} with several values is not documented")
+        count = "several values" if clause.values or isinstance(value, tuple) else "nothing to compare with"
+        raise CannotTell(f"{clause.operator} with {count} is not documented")
     return _compared(operator, value, clause.values[0])
 
 

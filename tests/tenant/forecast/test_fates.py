@@ -117,6 +117,23 @@ def test_what_an_earlier_cycle_wrote_is_not_the_applications():
     assert foretold([person("Ann")], [nickname])["Ann"].harms == ()
 
 
+def test_before_a_cycle_has_run_a_mail_nickname_as_external_id_is_the_applications():
+    nickname = user("Ann", app_metadata__external_id="ann")
+    assert foretold([person("Ann")], [nickname], cycles_ran=False)["Ann"].harms == (HarmKind.OVERWRITE,)
+
+
+@pytest.mark.parametrize("own", [["owner"], {"of": "crm"}, 7, False])
+def test_what_is_no_text_is_the_applications_though_a_cycle_has_run(own):
+    found = foretold([person("Ann", jobTitle="Engineer")], [linked("Ann", app_metadata__title=own)], **SEEN)["Ann"]
+    assert (found.fate, [change.field for change in found.overwritten]) == (UPDATE, ["app_metadata.title"])
+
+
+def test_what_comes_of_an_active_that_is_neither_true_nor_false_cannot_be_told():
+    people, odd = [person("Ann"), person("Bob", State.DISABLED)], mapping(active='Switch([IsSoftDeleted], "1", "True", "0")')
+    found = foretold(people, [linked("Ann"), linked("Bob")], mapping=odd, **SEEN)
+    assert {name: one.fate for name, one in found.items()} == {"Ann": TELL, "Bob": TELL}
+
+
 def test_null_never_flows():
     assert only([person("Ann", jobTitle=None)], [linked("Ann", app_metadata__title="Engineer")], **SEEN) == (SAME,)
 
