@@ -47,7 +47,10 @@ _LEAVES = {  # what is so, and what to do about it
         "never touches the others, which keep their access when the person leaves",
         "Delete or block the Auth0 user that is not in use",
     ),
-    LeftKind.NO_USER: ("have no user in Auth0 yet", "Nothing: Entra can link them after their first sign-in"),
+    LeftKind.NO_USER: (
+        "have no user in Auth0 that Entra would find",
+        "Nothing: Entra can link them after a sign-in, unless theirs is a secondary identity of a linked Auth0 user",
+    ),
 }
 MANAGER_TITLE = "People who would get a manager in Auth0"
 _WITH_MANAGER = (

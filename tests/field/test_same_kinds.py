@@ -230,3 +230,38 @@ def test_an_assigned_group_that_was_deleted_has_no_members_and_breaks_nothing(cu
     alone = [one for one in alone if any(user.get("oid") == one["id"] for user in found.sandbox.world.auth0.users.values())]
     step, reason, _ = held("complete")
     assert (step, len(alone) > 0, all(one["displayName"] in reason for one in alone)) == ("4.3", True, True)
+
+
+# Auth0 users that were linked to each other
+
+
+def made_secondary(found, person, primary="auth0|private", **values):
+    """Link a person's Auth0 user to another one of theirs: it becomes a secondary identity with its profile in it."""
+    users = found.sandbox.world.auth0.users
+    profile = users.pop(found.profile(person)["user_id"])
+    data = {name: profile[name] for name in ("email", "name", "oid")}
+    first = {"connection": "Username-Password-Authentication", "provider": "auth0", "user_id": "private", "isSocial": False}
+    identities = [first, {**profile["identities"][0], "profileData": data}]
+    users[primary] = {"user_id": primary, "email": "private@home.example", "name": "Private", "identities": identities, **values}
+    return users[primary]
+
+
+def test_a_leaver_whose_sign_in_was_linked_to_another_user_is_named(customer, carry_out, tenant, cycle):
+    """Auth0's page on inbound SCIM: the user must be the primary identity of a linked one, else SCIM does not find it."""
+    found = customer("fresh")
+    diego = found.person("diego")
+    diego["accountEnabled"] = False
+    profile = made_secondary(found, diego)
+    run = carry_out(tenant("fresh"))
+    assert (run.status, people_of(run)["Diego Siciliani"]["fate"]) == ("done", "leaver who stays active")
+    cycle(found)
+    assert not profile.get("blocked")
+
+
+def test_a_linked_user_that_another_persons_address_finds_is_that_of_the_person_who_signs_in(customer, held):
+    found = customer("fresh")
+    diego, joni = found.person("diego"), found.person("joni")
+    made_secondary(found, diego, email=joni["mail"])
+    found.forget(joni)
+    step, reason, _ = held("fresh")
+    assert (step, "Joni Sherman (joni@fresh.onmicrosoft.com; the user is that of Diego Siciliani)" in reason) == ("4.3", True)

@@ -83,7 +83,8 @@ class Judge:
         judge = cls(situation, profiles, searches(situation), external_id, {}, {}, {})
         for profile in situation.profiles:
             judge.by_nickname.setdefault(str(profile.values.get(external_id or "") or "").lower(), []).append(profile.user_id)
-            judge.by_oid.setdefault(profile.oid.lower(), []).append(profile.user_id)
+            for oid in profile.oids:
+                judge.by_oid.setdefault(oid.lower(), []).append(profile.user_id)
             judge.by_external_id.setdefault(judge.object_id_in(profile).lower(), []).append(profile.user_id)
         return judge
 
@@ -91,6 +92,10 @@ class Judge:
         """Return the Entra object id that a profile carries as external id, empty where it carries another text or none."""
         value = str(profile.values.get(self.external_id or "") or "")
         return value if GUID.fullmatch(value) else ""
+
+    def object_ids_of(self, profile: Auth0Profile) -> frozenset[str]:
+        """Return the Entra object ids that a profile carries, lower case."""
+        return frozenset(one.lower() for one in (*profile.oids, self.object_id_in(profile)) if one)
 
     def own_users(self, person: EntraPerson) -> tuple[str, ...]:
         """Return the Auth0 users that are a person's by external id or `oid`, else by name and mail address."""
@@ -116,11 +121,11 @@ class Judge:
 
     def _owner(self, user_id: str, person: EntraPerson) -> str:
         """Return the object id of another person whose Auth0 user it is, empty where nothing says so."""
-        profile = self.profiles.by_id[user_id]
-        for object_id in (profile.oid, self.object_id_in(profile)):
-            if object_id and object_id.lower() != person.object_id.lower():
-                return object_id
-        return ""
+        profile, own = self.profiles.by_id[user_id], person.object_id.lower()
+        if profile.oids and own not in map(str.lower, profile.oids):
+            return profile.oids[0]
+        written = self.object_id_in(profile)
+        return written if written.lower() != own else ""
 
     # The verdicts ----------------------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ def _unaccounted(judge: Judge) -> Iterator[PersonForecast]:
     It may hold a link to any of them, also of a person who is gone for good and whose name another has now.
     """
     for profile in judge.situation.profiles:
-        if profile.oid or judge.object_id_in(profile):
+        if judge.object_ids_of(profile):
             continue
         mail = profile.values.get("email")
         yield PersonForecast(
@@ -132,7 +132,7 @@ def forecast_without_auth0(situation: Situation) -> Forecast:
     for person in situation.people:
         key = (person.mail or person.upn).lower()
         values = {"email": person.mail} if person.mail else {"upn": person.upn}
-        assumed.setdefault(key, Auth0Profile(f"user of {key}", is_blocked=False, oid="", values=values))
+        assumed.setdefault(key, Auth0Profile(f"user of {key}", is_blocked=False, oids=(), values=values))
     seen = forecast(replace(situation, profiles=tuple(assumed.values()), saw_auth0=False, searched_fields=None))
     return replace(seen, people=tuple(map(_assumed, seen.people)))
 

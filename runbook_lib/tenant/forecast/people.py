@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from runbook_lib.services.wire_json import listed
 from runbook_lib.tenant.forecast.arguments import Value
 from runbook_lib.tenant.forecast.job_mapping import UserMapping
 
@@ -46,23 +47,26 @@ class EntraPerson:
 class Auth0Profile:
     """An Auth0 user of the connection. `values` are the profile's values by dotted path, absent ones left out.
 
+    `oids` are the Entra object ids of the people whose sign-in it is: one, more only of a user to which others were linked.
+
     `in_the_way` holds, by dotted path, a value that stands where the path needs an object: what is written there takes its place.
     Unverified: that Auth0 writes it. It may refuse instead.
     """
 
     user_id: str
     is_blocked: bool
-    oid: str
+    oids: tuple[str, ...]
     values: Mapping[str, object]
     in_the_way: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, profile: Mapping[str, Any], fields: frozenset[str]) -> Auth0Profile:
+    def of(cls, profile: Mapping[str, Any], fields: frozenset[str], connection: str) -> Auth0Profile:
         """Read a user of the Management API or of an export, keeping the values of `fields` (dotted paths)."""
         found = {path: value for path in fields if (value := value_at(profile, path)) is not None}
         others = (path for path in fields if path not in found)
         in_the_way = {path: value for path in others if (value := _in_the_way(profile, path)) is not None}
-        return cls(str(profile["user_id"]), bool(profile.get("blocked", False)), str(profile.get("oid") or ""), found, in_the_way)
+        oids = tuple(dict.fromkeys(_oids(profile, connection)))
+        return cls(str(profile["user_id"]), bool(profile.get("blocked", False)), oids, found, in_the_way)
 
 
 def value_at(profile: Mapping[str, Any], path: str) -> Any:
@@ -71,6 +75,21 @@ def value_at(profile: Mapping[str, Any], path: str) -> Any:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
+
+
+def _oids(profile: Mapping[str, Any], connection: str) -> Iterator[str]:
+    """Yield the object ids that the identities of a connection carry.
+
+    The root of a profile is that of the first identity; a linked one keeps its own in `profileData` (docs-v2,
+    user-account-linking).
+    """
+    identities = [one for one in listed(profile.get("identities")) if isinstance(one, Mapping)]
+    if not identities or identities[0].get("connection") == connection:
+        yield from filter(None, (str(profile.get("oid") or ""),))
+    for identity in identities[1:]:
+        data = identity.get("profileData")
+        if identity.get("connection") == connection and isinstance(data, Mapping) and data.get("oid"):
+            yield str(data["oid"])
 
 
 def _in_the_way(profile: Mapping[str, Any], path: str) -> Any:

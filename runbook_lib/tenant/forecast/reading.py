@@ -96,7 +96,7 @@ def fields_by_path(scim_rows: Iterable[ScimMappingRow]) -> dict[str, str]:
 def root_fields(scim_rows: Iterable[ScimMappingRow]) -> tuple[str, ...]:
     """Return the root fields of users to ask for: all that a job's rows can reach, so that no schema has to be read first."""
     names = sorted({row.auth0.split(".")[0] for row in scim_rows} | set(_NAMES))
-    return tuple(dict.fromkeys(["user_id", "blocked", "oid", *names]))
+    return tuple(dict.fromkeys(["user_id", "blocked", "oid", "identities", *names]))
 
 
 @dataclass(frozen=True)
@@ -132,26 +132,26 @@ def read_users(
     """
     connection_name, roots, total = begun.connection_name, begun.roots, begun.total
     if total <= SEARCH_LIMIT:
-        profiles = yield from _taken(chain(begun.first, begun.further), fields, total)
+        profiles = yield from _taken(chain(begun.first, begun.further), fields, connection_name, total)
         return Users(profiles, None, total)
     why = "read_users_by_export is no"
     if may_export:
         try:
-            profiles = yield from _taken(auth0.exported_users(connection_id, roots), fields, total)
+            profiles = yield from _taken(auth0.exported_users(connection_id, roots), fields, connection_name, total)
             return Users(profiles, None, total)
         except (ApiError, TransportError) as failed:
             why = f"the export of the connection's users failed ({failed.came_back})"
     pairs = tuple(dict.fromkeys(search_for))
-    profiles = yield from _taken(auth0.users_with(connection_name, pairs, roots), fields, None)
+    profiles = yield from _taken(auth0.users_with(connection_name, pairs, roots), fields, connection_name, None)
     return Users(profiles, frozenset(name for name, _ in pairs), total, why)
 
 
 def _taken(
-    found: Iterator[Json], fields: frozenset[str], total: int | None
+    found: Iterator[Json], fields: frozenset[str], connection_name: str, total: int | None
 ) -> Generator[Progress, None, tuple[Auth0Profile, ...]]:
     profiles: dict[str, Auth0Profile] = {}
     for number, user in enumerate(found, start=1):
-        profile = Auth0Profile.of(user, fields)
+        profile = Auth0Profile.of(user, fields, connection_name)
         profiles[profile.user_id] = profile
         if number % 100 == 0:
             yield Progress("Auth0 users", number, total)
@@ -166,13 +166,13 @@ def names_of(document: Json) -> frozenset[str]:
 
 def names_without_object_id(profiles: Iterable[Auth0Profile], external_id: str | None) -> frozenset[str]:
     """Return the mail addresses and names of the Auth0 users that carry no Entra object id, lower case."""
-    nameless = (one for one in profiles if not one.oid and not GUID.fullmatch(str(one.values.get(external_id or "") or "")))
+    nameless = (one for one in profiles if not one.oids and not GUID.fullmatch(str(one.values.get(external_id or "") or "")))
     return frozenset(str(one.values[name]).lower() for one in nameless for name in _ALWAYS_KEPT if one.values.get(name))
 
 
 def object_ids_in(profiles: Iterable[Auth0Profile], external_id: str | None) -> frozenset[str]:
     """Return the Entra object ids that Auth0 users carry, as external id or as `oid`, lower case."""
-    named = (str(value) for one in profiles for value in (one.oid, one.values.get(external_id or "")) if value)
+    named = (str(value) for one in profiles for value in (*one.oids, one.values.get(external_id or "")) if value)
     return frozenset(name.lower() for name in named if GUID.fullmatch(name))
 
 

@@ -76,7 +76,7 @@ def foretold(auth0: Auth0Management, graph: MicrosoftGraph, ground: Ground) -> G
         external_id = auth0_field(EXTERNAL_ID, fields_by_path(ground.scim_rows))
         fields = kept_fields(mapping, ground.scim_rows)
         begun = begin_users(auth0, ground.connection.name, root_fields(ground.scim_rows))
-        first = (Auth0Profile.of(user, fields) for user in begun.first)
+        first = (Auth0Profile.of(user, fields, ground.connection.name) for user in begun.first)
         yield from reading.everyone_assigned(object_ids_in(first, external_id))
         users = yield from read_users(
             auth0,

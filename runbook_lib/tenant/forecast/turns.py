@@ -99,7 +99,7 @@ class Turns:
         profile = self.judge.profiles.by_id[verdict.users[0]]
         own = one.person.object_id.lower()
         fate, reason = verdict.fate, verdict.reason
-        if verdict.by != BY_LINK and own not in (profile.oid.lower(), self.judge.object_id_in(profile).lower()):
+        if verdict.by != BY_LINK and own not in self.judge.object_ids_of(profile):
             fate, reason = Fate.SOMEONE_ELSES_USER, reason or "the matching attributes of several people find this Auth0 user"
         named = tuple(dict.fromkeys([*verdict.others, *others]))
         first = replace(verdict, fate=fate, reason=reason, others=named)

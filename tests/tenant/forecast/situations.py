@@ -52,7 +52,7 @@ def user(name, *, of="", blocked=False, number=1, **values):
     found = {"email": f"{local}@contoso.com", "upn": f"{local}@contoso.onmicrosoft.com", "name": name, **values}
     kept = {key.replace("__", "."): value for key, value in found.items() if value is not None}
     oid = object_id(name) if of == "" else of and object_id(of)
-    return Auth0Profile(f"waad|{name}{number}", blocked, oid or "", kept)
+    return Auth0Profile(f"waad|{name}{number}", blocked, (oid,) if oid else (), kept)
 
 
 def linked(name, **values):
