@@ -24,7 +24,7 @@ from runbook_lib.engine.values import Change, Diff, Finding, Hazard, Table
 from runbook_lib.procedures.handed_over import steps_for
 from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.run.tenant_run import Session
-from runbook_lib.services.auth0.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken
+from runbook_lib.services.auth0.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken, SeenUsers
 from runbook_lib.services.entra.models import (
     Application,
     AppRoleAssignment,
@@ -244,7 +244,7 @@ DONE: dict[str, Any] = {  # every step is done but the last
     "organization": Organization(f"{GUID}dd", "Contoso", frozenset({"contoso.com"})),
     "connection": connection(userid_attribute="sub"),
     "connection_id": "con_1",
-    "user_count": 3,
+    "seen_users": SeenUsers(3),
     "scim_configuration": SCIM,
     "default_mapping": MAPPING,
     "matching_attributes": ("userName", WORK_EMAIL),

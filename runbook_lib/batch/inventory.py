@@ -25,7 +25,7 @@ from runbook_lib.http.time_limit import Deadline
 from runbook_lib.run.machine import Machine
 from runbook_lib.run.sign_ins import auth0_side
 from runbook_lib.services.auth0.management import Auth0Management
-from runbook_lib.services.auth0.models import Connection, ScimToken
+from runbook_lib.services.auth0.models import Connection, ScimToken, SeenUsers
 from runbook_lib.services.wire_words import WAAD
 from runbook_lib.settings.model import COLUMNS, TO_BE_CHOSEN, TenantSettings, problems
 from runbook_lib.settings.process import output_name
@@ -118,14 +118,17 @@ def take_inventory(settings: TenantSettings) -> tuple[Found, ...]:
             details = list(shown)
     names = _names(connections)
     return tuple(
-        Found(name, connection, connection_age(connection, users), users, connection.id in with_scim, tokens)
+        Found(name, connection, connection_age(connection, users), users.total, connection.id in with_scim, tokens)
         for name, connection, (users, tokens) in zip(names, connections, details, strict=True)
     )
 
 
-def _looked_at(management: Auth0Management, connection: Connection, with_scim: set[str]) -> tuple[int, tuple[ScimToken, ...]]:
+_Details = tuple[SeenUsers, tuple[ScimToken, ...]]
+
+
+def _looked_at(management: Auth0Management, connection: Connection, with_scim: set[str]) -> _Details:
     tokens = management.scim_tokens(connection.id) if connection.id in with_scim else ()
-    return management.user_count(connection.name), tokens
+    return management.seen_users(connection.name), tokens
 
 
 def _names(connections: Iterable[Connection]) -> list[str]:

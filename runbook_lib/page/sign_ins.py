@@ -135,8 +135,8 @@ class SignIns:
             self.management, self.holders["auth0"] = auth0_side(settings, **self._watched())
 
     def _candidate(self, connection: Connection, position: int) -> Candidate:
-        users = self.management.user_count(connection.name) if self.management and position < COUNTED else None
-        return Candidate(connection, users, connection_age(connection, users))
+        users = self.management.seen_users(connection.name) if self.management and position < COUNTED else None
+        return Candidate(connection, users.total if users else None, connection_age(connection, users))
 
     def _watched(self) -> Any:
         return {"machine": Machine(), "deadline": self.deadline}

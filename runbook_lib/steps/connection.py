@@ -24,7 +24,7 @@ from runbook_lib.services.auth0 import management as auth0
 from runbook_lib.services.auth0.management import (
     patch_connection,
 )
-from runbook_lib.services.auth0.models import Connection
+from runbook_lib.services.auth0.models import Connection, SeenUsers
 from runbook_lib.services.wire_json import Json
 from runbook_lib.services.wire_words import (
     WAAD,
@@ -100,10 +100,10 @@ _ENDPOINT_KEYS = ("useCommonEndpoint", "waad_common_endpoint")
     Thing.USER_ID_TYPE,
     by_hand=in_auth0(_user_id, "settings"),
     undone_by=lambda: (UNDO,),
-    reads=(facts.connection, facts.user_count),
+    reads=(facts.connection, facts.seen_users),
     touches=(facts.connection,),
 )
-def pairwise_subject(connection: Connection, users: int, settings: TenantSettings) -> Iterator[Yield]:
+def pairwise_subject(connection: Connection, users: SeenUsers, settings: TenantSettings) -> Iterator[Yield]:
     """Use the pairwise subject as user id, and no common endpoint.
 
     Why: user ids of existing profiles stay what they are; SCIM and the common endpoint exclude each other.
@@ -159,14 +159,14 @@ def options_change(connection: Connection, changed: Json, diffs: tuple[Diff, ...
     return Change(on_connection(connection), diffs, request, hazard, confirm=_kept(connection, changed), undo=undo)
 
 
-def _doubtful(connection: Connection, users: int) -> Hazard | None:
+def _doubtful(connection: Connection, users: SeenUsers) -> Hazard | None:
     """Return the hazard of a connection whose user ids may be no pairwise subjects; None where nothing says so."""
     doubt = connection_age(connection, users).doubt
     if not doubt:
         return None
     return Hazard(
         "change-user-id-attribute",
-        f"{doubt} The connection has {users} users. Auth0's page New Connections may apply to it, or neither page. With "
+        f"{doubt} The connection has {users.total} users. Auth0's page New Connections may apply to it, or neither page. With "
         "sub each of them may get a second Auth0 user",
     )
 

@@ -10,7 +10,7 @@ from runbook_lib.engine.values import (
     Finding,
     Table,
 )
-from runbook_lib.services.auth0.models import Connection
+from runbook_lib.services.auth0.models import Connection, SeenUsers
 from runbook_lib.services.entra.models import Organization
 from runbook_lib.services.sign_in import Grant
 from runbook_lib.services.wire_words import (
@@ -46,16 +46,16 @@ def refuse_missing_permissions(entra: Grant) -> None:
             )
 
 
-def connection_table(connection: Connection, users: int) -> Table:
+def connection_table(connection: Connection, users: SeenUsers) -> Table:
     """Return what the verdict is made of."""
     return Table(
         "Connection",
         ("what", "value"),
-        (("User ID attribute type", connection.user_id_attribute_type or "(absent)"), ("Users", str(users))),
+        (("User ID attribute type", connection.user_id_attribute_type or "(absent)"), ("Users", str(users.total))),
     )
 
 
-def verdict(connection: Connection, users: int) -> str:
+def verdict(connection: Connection, users: SeenUsers) -> str:
     """Return in two sentences which page the connection belongs to, and what follows from it."""
     age = connection_age(connection, users)
     return f"{age.why} {_MEANS[age.kind]}"
@@ -78,7 +78,7 @@ def sign_in_to_entra(entra: Grant, organization: Organization, settings: TenantS
     )
 
 
-def sign_in_to_auth0(auth0: Grant, connection: Connection, users: int, settings: TenantSettings) -> Iterator[Yield]:
+def sign_in_to_auth0(auth0: Grant, connection: Connection, users: SeenUsers, settings: TenantSettings) -> Iterator[Yield]:
     """Check the one sign-in, and say what cannot be checked."""
     refuse_missing_scopes(auth0)
     _refuse_another_tenant(connection, settings)
@@ -110,14 +110,14 @@ def _refuse_another_tenant(connection: Connection, settings: TenantSettings) -> 
 @check(
     Thing.SIGN_INS,
     by_hand=together(
-        done_without(ENTRA, sign_in_to_auth0, Kind.CHECK, (facts.auth0_grant, facts.connection, facts.user_count)),
+        done_without(ENTRA, sign_in_to_auth0, Kind.CHECK, (facts.auth0_grant, facts.connection, facts.seen_users)),
         done_without(AUTH0, sign_in_to_entra, Kind.CHECK, (facts.entra_grant, facts.organization)),
     ),
-    reads=(facts.auth0_grant, facts.entra_grant, facts.organization, facts.connection, facts.user_count),
+    reads=(facts.auth0_grant, facts.entra_grant, facts.organization, facts.connection, facts.seen_users),
     stops_all=True,
 )
 def sign_ins(
-    auth0: Grant, entra: Grant, organization: Organization, connection: Connection, users: int, settings: TenantSettings
+    auth0: Grant, entra: Grant, organization: Organization, connection: Connection, users: SeenUsers, settings: TenantSettings
 ) -> Iterator[Yield]:
     """Check both sign-ins, their permissions, and that both sides mean the same Entra tenant.
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from runbook_lib.services.auth0.models import Connection
+from runbook_lib.services.auth0.models import Connection, SeenUsers
 from runbook_lib.services.wire_json import Json
+from runbook_lib.services.wire_words import WAAD
+from runbook_lib.settings.texts import is_guid
 
 _V1 = "azure-active-directory-v1.0"
 _OF_ANY_TENANT = ("common", "organizations", "consumers")  # Microsoft identity platform, endpoints without a tenant
@@ -29,8 +31,8 @@ class ConnectionAge:
     doubt: str = ""
 
 
-def connection_age(connection: Connection, users: int | None) -> ConnectionAge:
-    """Judge a connection by its options and by whether it has users; None users: not counted."""
+def connection_age(connection: Connection, users: SeenUsers | None) -> ConnectionAge:
+    """Judge a connection by its options, by whether it has users and by their ids; None users: not counted."""
     options = connection.options
     if not options:
         return ConnectionAge("unsure", "Its options are not readable with this sign-in, so nothing can be said.")
@@ -39,12 +41,13 @@ def connection_age(connection: Connection, users: int | None) -> ConnectionAge:
     if connection.uses_common_endpoint:
         why = "The common endpoint is on: people from other directories sign in here, and SCIM cannot be used."
         return ConnectionAge("unsure", why, _doubt(options))
-    if doubt := _doubt(options):
+    if doubt := _doubt(options) or _doubt_of_ids(users.ids if users else ()):
         return ConnectionAge("unsure", doubt, doubt)
-    if users == 0:
+    if users is not None and users.total == 0:
         return ConnectionAge("unsure", "It has no users yet: switching it to oid and following the other page is simpler.")
     about = "is sub" if connection.user_id_attribute_type else "is not set, which works as sub"
-    return ConnectionAge("older", f"User ids are pairwise: the attribute {about}{f', and {users} users exist' if users else ''}.")
+    counted = f", and {users.total} users exist" if users else ""
+    return ConnectionAge("older", f"User ids are pairwise: the attribute {about}{counted}.")
 
 
 def _doubt(options: Json) -> str:
@@ -59,6 +62,21 @@ def _doubt(options: Json) -> str:
     named = str(options.get("tenant_domain") or options.get("domain") or "").lower()
     if named in _OF_ANY_TENANT:
         return f"It signs in through the endpoint {named}, which is of no single Entra tenant."
+    return ""
+
+
+def _doubt_of_ids(ids: tuple[str, ...]) -> str:
+    """Return why the users' own ids are no pairwise subjects, empty when most of them may be.
+
+    Under `oid` the last part of an id is the Entra object id (ids in public issues). A PATCH of the options that left the
+    attribute out has turned such a connection to sub (terraform-provider-auth0 issue 1006).
+    """
+    own = [one.rpartition("|")[2] for one in ids if one.startswith(f"{WAAD}|")]
+    object_ids, names = sum(is_guid(one) for one in own), sum("@" in one for one in own)
+    if 2 * object_ids > len(own):
+        return f"Of {len(own)} user ids looked at, {object_ids} end in an Entra object id, so these people signed in by oid."
+    if 2 * names > len(own):
+        return f"Of {len(own)} user ids looked at, {names} end in a user name, so these people signed in by another claim."
     return ""
 
 

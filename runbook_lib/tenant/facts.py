@@ -13,7 +13,7 @@ from uuid import UUID
 from runbook_lib.core.errors import ApiError, RunbookError, StepBlocked
 from runbook_lib.engine.readings import derived, fact, lasting
 from runbook_lib.services.auth0.management import scim_endpoint_url
-from runbook_lib.services.auth0.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken
+from runbook_lib.services.auth0.models import Auth0User, Connection, ScimConfiguration, ScimMappingRow, ScimToken, SeenUsers
 from runbook_lib.services.entra.graph import validate_credentials
 from runbook_lib.services.entra.models import (
     Application,
@@ -76,14 +76,14 @@ def connection_id(view: View) -> str:
 
 
 @fact
-def user_count(view: View) -> int:
-    """How many users the connection has."""
+def seen_users(view: View) -> SeenUsers:
+    """How many users the connection has, and some of their ids."""
     try:
         fields = root_fields(wanted_scim_rows(view))
     except RunbookError:  # its own step tells; the count needs no mapping
-        return view.auth0.user_count(view.read(connection).name)
+        return view.auth0.seen_users(view.read(connection).name)
     # The forecast asks the same: one request serves both.
-    return view.auth0.users_of_connection(view.read(connection).name, fields)[0]
+    return view.auth0.seen_users(view.read(connection).name, fields)
 
 
 @fact

@@ -226,7 +226,7 @@ def evidence(view: View) -> Evidence:
     return Evidence(
         tuple(sorted(used, key=lambda token: token.last_used_at or "", reverse=True)),
         view.read(scim_log),
-        view.read(facts.user_count),
+        view.read(facts.seen_users).total,
         scim.auth0_attribute(EXTERNAL_ID) if scim else None,
         view.read(known_as_test_user),
         view.settings.test_user,

@@ -13,7 +13,7 @@ from runbook_lib.page.controller import GuidedSession
 from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
 from runbook_lib.run.machine import Machine
 from runbook_lib.run.sign_ins import auth0_side
-from runbook_lib.services.auth0.models import Connection
+from runbook_lib.services.auth0.models import Connection, SeenUsers
 from runbook_lib.services.entra.models import ServicePrincipal
 from runbook_lib.settings.clouds import CLOUDS
 from runbook_lib.settings.model import problems
@@ -39,7 +39,23 @@ def connection(**options):
     ],
 )
 def test_a_connection_is_older_newer_or_unsure(options, users, kind):
-    assert connection_age(connection(**options), users).kind == kind
+    assert connection_age(connection(**options), None if users is None else SeenUsers(users)).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("ids", "doubt"),
+    [
+        ([f"waad|con_1|{'0a' * 4}-0000-4000-8000-{'0b' * 6}"], "Of 1 user ids looked at, 1 end in an Entra object id"),
+        (["waad|ann@contoso.com", "waad|eQ", "waad|bea@contoso.com"], "Of 3 user ids looked at, 2 end in a user name"),
+        (["waad|eQ", f"waad|{'0a' * 4}-0000-4000-8000-{'0b' * 6}"], ""),  # made by SCIM, as one of two
+        (["auth0|ann@contoso.com"], ""),  # a linked user's first identity is another connection's
+        ([], ""),
+    ],
+)
+def test_the_ids_of_the_users_themselves_may_leave_doubt(ids, doubt):
+    found = connection_age(connection(client_id="x"), SeenUsers(12, tuple(ids)))
+    assert (found.kind, found.doubt.startswith(doubt)) == ("unsure" if doubt else "older", True)
+    assert bool(found.doubt) is bool(doubt)
 
 
 def test_the_connections_of_a_tenant_are_listed_over_all_checkpoints(tenant, sandbox, monkeypatch):

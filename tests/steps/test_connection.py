@@ -15,7 +15,11 @@ import pytest
 from runbook_lib.core.errors import StepBlocked
 from runbook_lib.engine.values import Diff, Finding, Table
 from runbook_lib.http.message import Response
+<<<<<<< HEAD
 from runbook_lib.steps.connection import UNDO
+=======
+from runbook_lib.services.auth0.models import SeenUsers
+>>>>>>> 04505f6 (0.2: judge a connection by its users' ids too)
 from runbook_lib.tenant import facts
 from tests.builders import OPTIONS, changes, connection, hazards, planned, refusal, said, tables
 from tests.steps.sheet import AUTH0, handover, without
@@ -156,7 +160,7 @@ def test_1_2_asks_before_user_ids_change_and_before_others_are_locked_out():
     ],
 )
 def test_1_2_asks_a_person_where_user_ids_may_be_no_pairwise_subjects(options, words):
-    [hazard] = hazards("1.2", connection=connection(**options), user_count=3)
+    [hazard] = hazards("1.2", connection=connection(**options), seen_users=SeenUsers(3))
     assert (hazard.name, hazard.count) == ("change-user-id-attribute", 0)
     assert hazard.why.startswith(words)
     assert "The connection has 3 users" in hazard.why

@@ -145,16 +145,12 @@ def test_what_is_left_is_named_with_what_to_do():
                 "Delete or block the Auth0 user that is not in use",
                 "Bea (bea@contoso.com)",
             ),
-<<<<<<< HEAD
-            ("1", "have no user in Auth0 yet", "Nothing: Entra can link them after their first sign-in", "Cid (cid@contoso.com)"),
-=======
             (
                 "1",
                 "have no user in Auth0 that Entra would find",
                 "Nothing: Entra can link them after a sign-in, unless theirs is a secondary identity of a linked Auth0 user",
                 "Cid (cid@contoso.com)",
             ),
->>>>>>> 0199e40 (forecast: know people behind linked Auth0 users)
         ),
     )
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 import pytest
 
 from runbook_lib.core.secret import Secret
+<<<<<<< HEAD
 from runbook_lib.engine.values import Finding, Table
+=======
+from runbook_lib.engine.values import Table
+from runbook_lib.services.auth0.models import SeenUsers
+>>>>>>> 04505f6 (0.2: judge a connection by its users' ids too)
 from runbook_lib.services.entra.models import Organization
 from runbook_lib.services.sign_in import Grant
 from runbook_lib.services.wire_words import AUTH0_SCOPES, GRAPH_PERMISSIONS, SCIM_LOG_SCOPES
@@ -87,7 +92,7 @@ def test_0_2_takes_the_tenant_by_its_id_or_a_domain_in_any_case(options):
     ],
 )
 def test_0_2_says_which_page_another_connection_is_for(options, users, words):
-    [found] = said("0.2", connection=connection(**options), user_count=users)
+    [found] = said("0.2", connection=connection(**options), seen_users=SeenUsers(users))
     assert found.endswith(words)
 
 

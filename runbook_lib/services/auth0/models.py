@@ -194,6 +194,14 @@ class Auth0User:
 
 
 @dataclass(frozen=True)
+class SeenUsers:
+    """How many users a connection has, and the ids of the first hundred."""
+
+    total: int
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ScimLogEntry:
     """One request to a SCIM endpoint, as the tenant log keeps it; its body, which is personal data, is left there.
 
