@@ -7,11 +7,15 @@ as Graph answers an unknown one. Unverified: which ones may be filtered, where t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+_EXTENSION = re.compile(r"extension_[0-9a-f]{32}_\w+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,9 @@ class Kind:
 
     `usual` are the properties answered without `$select`, empty for all that are set; `filterable` and `searchable` those a
     query may name; `collections` answer `[]` instead of null; `booleans` compare with true and false only; `compares_case`
-    is true where a filter minds upper and lower case, but for the paths in `caseless`.
+    is true where a filter minds upper and lower case, but for the paths in `caseless`. `is_extended`: directory extensions may
+    be selected by name (extensibility overview page). Unverified: those that no application has registered are taken too, and
+    those of the members of a group.
     """
 
     name: str
@@ -32,7 +38,12 @@ class Kind:
     collections: frozenset[str] = frozenset()
     booleans: frozenset[str] = frozenset()
     compares_case: bool = False
+    is_extended: bool = False
     caseless: frozenset[str] = frozenset()
+
+    def selects(self, name: str) -> bool:
+        """Whether `$select` may name a property."""
+        return name in self.properties or (self.is_extended and _EXTENSION.fullmatch(name) is not None)
 
 
 USER = Kind(
@@ -69,6 +80,7 @@ USER = Kind(
     ),
     collections=_words("assignedLicenses assignedPlans businessPhones identities imAddresses otherMails proxyAddresses"),
     booleans=_words("accountEnabled"),
+    is_extended=True,
 )
 GROUP = Kind(
     "group",
@@ -88,6 +100,7 @@ DIRECTORY_OBJECT = Kind(
     "directoryObjects",
     USER.properties | GROUP.properties,
     collections=USER.collections | GROUP.collections,
+    is_extended=True,
 )
 APPLICATION = Kind(
     "application",

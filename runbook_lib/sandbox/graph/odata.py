@@ -188,7 +188,7 @@ def chosen(kind: Kind, call: Call) -> Callable[[Document], Document]:
     else:
         names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
         for name in names:
-            if name not in kind.properties:
+            if not kind.selects(name):
                 words = f"Could not find a property named '{name}' on type 'microsoft.graph.{kind.name}'."
                 raise bad(f"Parsing OData Select and Expand failed: {words}", "BadRequest")
     if not names:
@@ -198,7 +198,7 @@ def chosen(kind: Kind, call: Call) -> Callable[[Document], Document]:
 
     def copied(document: Document) -> Document:
         kept = {key: document[key] for key in ("@odata.type",) if key in document}
-        missing: Document = {name: [] if name in kind.collections else None for name in names}
+        missing: Document = {name: [] if name in kind.collections else None for name in names if name in kind.properties}
         return copy.deepcopy({**kept, **missing, **{name: document[name] for name in names if name in document}})
 
     return copied
