@@ -126,8 +126,9 @@ def named(people: Sequence[PersonForecast], kind: HarmKind | LeftKind | None = N
 def _named(person: PersonForecast, kind: HarmKind | LeftKind | None) -> str:
     name = person.upn or person.object_id
     about = [name] if name != person.called else []
-    if kind is HarmKind.SOMEONE_ELSES_USER and person.other_people:
-        about.append(f"the Auth0 user belongs to {', '.join(person.other_people)}")
+    if kind is HarmKind.SOMEONE_ELSES_USER and (person.other_people or person.reason):
+        others = ", ".join(person.other_people)
+        about.append(f"the Auth0 user belongs to {others}" if others else person.reason)
     if kind is HarmKind.OVERWRITE:
         about.append(", ".join(change.field for change in person.overwritten))
     if kind is HarmKind.CANNOT_TELL and person.reason:

@@ -15,11 +15,8 @@ import pytest
 from runbook_lib.core.errors import StepBlocked
 from runbook_lib.engine.values import Diff, Finding, Table
 from runbook_lib.http.message import Response
-<<<<<<< HEAD
-from runbook_lib.steps.connection import UNDO
-=======
 from runbook_lib.services.auth0.models import SeenUsers
->>>>>>> 04505f6 (0.2: judge a connection by its users' ids too)
+from runbook_lib.steps.connection import UNDO
 from runbook_lib.tenant import facts
 from tests.builders import OPTIONS, changes, connection, hazards, planned, refusal, said, tables
 from tests.steps.sheet import AUTH0, handover, without

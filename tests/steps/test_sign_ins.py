@@ -8,12 +8,8 @@ from __future__ import annotations
 import pytest
 
 from runbook_lib.core.secret import Secret
-<<<<<<< HEAD
 from runbook_lib.engine.values import Finding, Table
-=======
-from runbook_lib.engine.values import Table
 from runbook_lib.services.auth0.models import SeenUsers
->>>>>>> 04505f6 (0.2: judge a connection by its users' ids too)
 from runbook_lib.services.entra.models import Organization
 from runbook_lib.services.sign_in import Grant
 from runbook_lib.services.wire_words import AUTH0_SCOPES, GRAPH_PERMISSIONS, SCIM_LOG_SCOPES

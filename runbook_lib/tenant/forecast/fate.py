@@ -32,6 +32,8 @@ MANAGER = "Auth0's support article on the manager row: Entra cannot read a user 
 UNASSIGNING = "Microsoft's text: a linked person who is no longer assigned is disabled"
 NOT_UNASSIGNING = "one report (azure-docs issue 104769): nothing is sent about a person who is no longer assigned"
 UNBLOCKING = "the row of active comes to true for a person who departs, and is sent as it is"
+GIVEN_AGAIN = "the user name or address was another person's before, whose Auth0 user this is"
+RENAMED = "the Auth0 user is this person's, who had another name before"
 NOT_UNBLOCKING = "a departure sends nothing but that a person is not active"
 
 _READ = (Fate.UPDATE, Fate.SAME, Fate.UNBLOCK, Fate.BLOCK, Fate.SOMEONE_ELSES_USER)  # the Auth0 user is read before it is written
@@ -60,6 +62,22 @@ class Verdict:
         if not kept:
             return self
         return replace(self, words=(*kept, *self.words), certainty=certainty)
+
+
+def _named_otherwise(changes: tuple[FieldChange, ...]) -> str:
+    """Return the name that an Auth0 user has now, where it has no word in common with the new one; empty otherwise.
+
+    A name or an address given again finds the old person's user. Auth0 shows the mail address where a login brought no name.
+    """
+    change = next((one for one in changes if one.field == "name"), None)
+    if change is None or isinstance(change.after, Unknown):
+        return ""
+    before, after = str(change.before or ""), str(change.after)
+    return before if before and "@" not in before and not _words(before) & _words(after) else ""
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", name.casefold()))
 
 
 @dataclass
@@ -273,7 +291,7 @@ class Judge:
     def _unlinked(self, person: EntraPerson, scope: Scope, wanted: tuple[Wanted, ...]) -> Iterator[Verdict]:
         if scope.standing is Standing.IN_SCOPE:
             for words, found in self.matches(wanted):
-                yield self.matched(person, found).under(words)
+                yield from (one.under(words) for one in self._with_another_name(self.matched(person, found)))
         elif scope.standing in (Standing.DISABLED, Standing.DELETED) and scope.is_entitled:
             yield from self._disabled_before(person, wanted)
         else:
@@ -305,6 +323,15 @@ class Judge:
         if blocked is not None:
             return Verdict(Fate.BLOCK if blocked.after else Fate.UNBLOCK, users, by, changes)
         return Verdict(Fate.UPDATE if changes else Fate.SAME, users, by, changes)
+
+    def _with_another_name(self, verdict: Verdict) -> Iterator[Verdict]:
+        """Yield a verdict, two where nothing says whose the Auth0 user is that is found and it has another name altogether."""
+        found = [self.profiles.by_id[user] for user in verdict.users] if verdict.by else []
+        named = _named_otherwise(verdict.changes) if len(found) == 1 and not self.object_ids_of(found[0]) else ""
+        if named:
+            reason = f"the Auth0 user is named {named} and carries no object id"
+            yield replace(verdict, fate=Fate.SOMEONE_ELSES_USER, reason=reason).under(GIVEN_AGAIN)
+        yield verdict.under(RENAMED if named else "")
 
     def was_written(self, person: EntraPerson, profile: Auth0Profile) -> bool:
         """Whether an earlier cycle wrote a profile; else an application of the customer's may have written all of it."""

@@ -122,6 +122,19 @@ def test_before_a_cycle_has_run_a_mail_nickname_as_external_id_is_the_applicatio
     assert foretold([person("Ann")], [nickname], cycles_ran=False)["Ann"].harms == (HarmKind.OVERWRITE,)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("Old Bea", (ELSE, UPDATE)), ("Ann, Maiden", (UPDATE,)), ("ann@contoso.com", (UPDATE,)), (None, (UPDATE,))],
+)
+def test_a_user_of_whom_nothing_says_whose_it_is_and_who_has_another_name(name, told):
+    """The address may have been given again to Ann: the old person's user carries no object id."""
+    kept = user("Ann", of=None)
+    values = {key: value for key, value in {**kept.values, "name": name}.items() if value}
+    found = foretold([person("Ann")], [replace(kept, values=values)])["Ann"]
+    assert (found.fates, "the Auth0 user is named Old Bea" in found.reason) == (told, told[0] is ELSE)
+    assert only([person("Ann")], [replace(user("Ann"), values=values)]) == (UPDATE,)
+
+
 @pytest.mark.parametrize("own", [["owner"], {"of": "crm"}, 7, False])
 def test_what_is_no_text_is_the_applications_though_a_cycle_has_run(own):
     found = foretold([person("Ann", jobTitle="Engineer")], [linked("Ann", app_metadata__title=own)], **SEEN)["Ann"]
