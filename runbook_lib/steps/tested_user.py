@@ -33,8 +33,9 @@ def refuse_harm(person: PersonForecast | None, profile: Auth0User, settings: Ten
         )
     if person.fates == (Fate.NO_USER,):
         raise StepBlocked(
-            f"Entra would not find {profile.user_id} for {person.person}: of the person's matching attributes, by default the user "
-            f"name ({person.upn}) and the mail address ({person.mail or 'none'}), the Auth0 user has none in the mapped field",
+            f"Entra would not find {profile.user_id} for {person.person}: of the person's matching attributes, by default "
+            f"the user name ({person.upn}) and the mail address ({person.mail or 'none'}), the Auth0 user has none in the mapped "
+            "field",
             "Let the person sign in once, which updates both in Auth0, or set test_user to another person",
         )
     if person.fate is Fate.TWO_USERS:

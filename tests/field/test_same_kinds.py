@@ -264,4 +264,7 @@ def test_a_linked_user_that_another_persons_address_finds_is_that_of_the_person_
     made_secondary(found, diego, email=joni["mail"])
     found.forget(joni)
     step, reason, _ = held("fresh")
-    assert (step, "Joni Sherman (joni@fresh.onmicrosoft.com; the user is that of Diego Siciliani)" in reason) == ("4.3", True)
+    assert (step, "Joni Sherman (joni@fresh.onmicrosoft.com; the Auth0 user belongs to Diego Siciliani)" in reason) == (
+        "4.3",
+        True,
+    )
