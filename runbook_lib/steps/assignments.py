@@ -37,6 +37,7 @@ from runbook_lib.tenant.view import View
 from runbook_lib.tenant.written import Written
 
 _SHOWN = 1_000  # people and groups in a table; the journal keeps it, so that it has an end
+_NAMED = 10  # people in a sentence
 
 
 # 30 to 60 s were seen: microsoft-graph-docs-contrib issue 2459; the page of the list names a delay too.
@@ -71,6 +72,7 @@ def _assign(customer: Customer) -> Handover:  # nested groups: how-provisioning-
         facts.job,
         facts.schema,
         facts.forecast_when_asked,
+        facts.deleted_users_when_asked,
         facts.memory,
     ),
     touches=(facts.assignments, facts.jobs),
@@ -83,6 +85,7 @@ def assign_users_and_groups(
     job: SynchronizationJob | None,
     schema: SynchronizationSchema | None,
     asked: Asked,
+    deleted: Callable[[], frozenset[str]],
     memory: Memory,
     settings: TenantSettings,
 ) -> Iterator[Yield]:
@@ -103,6 +106,10 @@ def assign_users_and_groups(
     if awaited := [entry for entry in unlisted if entry.principal_id in memory.assigned_now]:
         yield Change("assignments", _assigned(awaited), None, listed_late=ASSIGNED_LATE)
     missing = [entry for entry in unlisted if entry.principal_id not in memory.assigned_now]
+    if memory.refused_now & {entry.principal_id for entry in missing}:
+        gone = deleted()
+        yield from _left_out([entry for entry in missing if entry.principal_id in gone])
+        missing = [entry for entry in missing if entry.principal_id not in gone]
     diffs = _assigned(missing)
     if missing and principal is None:
         raise StepWaits(Thing.APPLICATION, "The enterprise application", diffs)
@@ -112,6 +119,13 @@ def assign_users_and_groups(
         yield from running_job.paused_first(job, principal, mappings_differ=differ, settings=settings)
     for start in range(0, len(missing), batches.LIMIT):
         yield _assigned_at_once(missing[start : start + batches.LIMIT], principal, memory)
+
+
+def _left_out(gone: Sequence[AppRoleAssignment]) -> Iterator[Finding]:
+    """Name those whom Entra refused to assign because they are deleted."""
+    if gone:
+        names = ", ".join(entry.principal_name for entry in gone[:_NAMED]) + (", …" if len(gone) > _NAMED else "")
+        yield Finding(f"Entra has deleted {len(gone)} of them, so they were not assigned: {names}.")
 
 
 def _who_has_access(
@@ -164,6 +178,7 @@ def _taken(memory: Memory, part: Sequence[AppRoleAssignment], attempts: Sequence
 
     def receive(answer: Response) -> dict[str, str]:
         memory.assigned_now |= {part[position].principal_id for position in batches.done(answer)}
+        memory.refused_now |= {part[position].principal_id for position in batches.unknown(answer)}
         return judged(answer)
 
     return receive

@@ -221,7 +221,21 @@ def access(view: View) -> tuple[AppRoleAssignment, ...]:
         return tuple(_named(view, who) for who in view.settings.assign)
     principal = view.read(oidc_service_principal)
     found = view.graph.assignments(principal.id) if principal else ()
-    return tuple({entry.principal_id: entry for entry in found if entry.principal_type in ("User", "Group")}.values())
+    kept = {entry.principal_id: entry for entry in found if entry.principal_type in ("User", "Group")}
+    gone = view.read(deleted_users) if view.memory.refused_now & set(kept) else frozenset()
+    return tuple(entry for object_id, entry in kept.items() if object_id not in gone)
+
+
+@fact
+def deleted_users(view: View) -> frozenset[str]:
+    """The object ids of the users that are softly deleted: an assignment may outlive them, and none can be given to them."""
+    return frozenset(str(document["id"]) for document in view.graph.deleted_users(()))
+
+
+@derived
+def deleted_users_when_asked(view: View) -> Callable[[], frozenset[str]]:
+    """What reads the softly deleted users, for a step that needs them only where Entra refused to assign people."""
+    return lambda: view.read(deleted_users)
 
 
 def _named(view: View, who: str) -> AppRoleAssignment:

@@ -24,7 +24,8 @@ class Memory(Recovery):
 
     Of this session: `saved_works` is whether what Entra has saved passed a test, None when it was not tested; `expired_ids` are
     the SCIM tokens that have ended by `auth0_now`, the time of Auth0's own clock at the last reading. `is_saved_now`: Entra took
-    the credentials and has not listed them yet; `assigned_now` are the users and groups whose assignment it took so.
+    the credentials and has not listed them yet; `assigned_now` are the users and groups whose assignment it took so,
+    `refused_now` those that it refused to assign as ones it does not know.
     `listed_before` is what Entra listed before an earlier run saved credentials minutes ago; None: none did.
 
     `tried_ids` are the SCIM tokens that this tool has, or may have, searched with itself before Entra had them; `searched` is
@@ -47,6 +48,7 @@ class Memory(Recovery):
     auth0_now: datetime | None = None
     is_saved_now: bool = False
     assigned_now: frozenset[str] = frozenset()
+    refused_now: frozenset[str] = frozenset()
     listed_before: Mapping[str, str] | None = None
     tried_ids: frozenset[str] = frozenset()
     searched: Searched | None = None

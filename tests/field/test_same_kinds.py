@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 
+from runbook_lib.sandbox.graph.people import delete_softly
+
 OLD = "waad|OldSubject000000000000000000000"
 
 
@@ -268,3 +270,13 @@ def test_a_linked_user_that_another_persons_address_finds_is_that_of_the_person_
         "4.3",
         True,
     )
+
+
+def test_a_softly_deleted_person_who_had_access_is_left_out_of_the_assignments(customer, carry_out, tenant):
+    """Whether Graph still lists such an assignment is not published; that it makes none to a deleted user is sure."""
+    found = customer("fresh")
+    joni = found.person("joni")
+    delete_softly(found.sandbox.world, found.entra, joni["id"])
+    run = carry_out(tenant("fresh", blocked_users_limit=1))
+    told = next(row["reason"] for row in run.rows if row["step"] == "3.3")
+    assert (run.status, "Entra has deleted 1 of them, so they were not assigned: Joni Sherman" in told) == ("done", True)

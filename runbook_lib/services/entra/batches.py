@@ -208,6 +208,13 @@ def done(answer: Response) -> tuple[int, ...]:
     return tuple(sorted(int(name) - 1 for name, item in items.items() if item["status"] < 300 or _is_done(errors[name])))
 
 
+def unknown(answer: Response) -> tuple[int, ...]:
+    """Return which items of a batch were refused because Entra does not know the object, or not everywhere yet, from 0."""
+    items = _by_id(answer)
+    errors = {name: api_error("", item["status"], item.get("body"), {}, service="graph") for name, item in items.items()}
+    return tuple(sorted(int(name) - 1 for name, item in items.items() if item["status"] >= 300 and _is_unknown(errors[name])))
+
+
 def refusals(answer: Response, attempts: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
     """Return what a batch of writes was refused: what was attempted, what came back, what to do now; empty when all went well."""
     return tuple((attempt, error.came_back, error.do_now) for attempt, error in _errors(answer, attempts) if not _is_done(error))
@@ -233,4 +240,8 @@ def _is_done(error: ApiError) -> bool:
 
 def _settles_by_itself(error: ApiError) -> bool:
     """Whether planning again tells: done before, gone already, or an object that is not known everywhere yet."""
-    return _is_done(error) or error.status == 404 or (error.status == 400 and "not a valid reference" in error.message.lower())
+    return _is_done(error) or _is_unknown(error)
+
+
+def _is_unknown(error: ApiError) -> bool:
+    return error.status == 404 or (error.status == 400 and "not a valid reference" in error.message.lower())
