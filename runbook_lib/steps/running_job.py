@@ -39,7 +39,8 @@ def guarded(
     if is_anyway_left_out:
         yield from forecast_gate.caused_anyway(forecast)
     for hazard in forecast_gate.dangers(forecast, settings, is_anyway_left_out=is_anyway_left_out):
-        yield replace(hazard, why=f"The job is running, so in its next cycle {hazard.why}")
+        so = "The job is running, so in its next cycle" if hazard.count else "The job is running."
+        yield replace(hazard, why=f"{so} {hazard.why}")
 
 
 def paused_first(
