@@ -99,7 +99,7 @@ class TransportError(RunbookError):
         is_outage: bool = False,
         do_now: str = "",
     ) -> None:
-        usual = "Run again: what was written is read back first" if ambiguous else "Check the network and run again"
+        usual = "Run again: the run first reads whether the write took effect" if ambiguous else "Check the network and run again"
         super().__init__(attempted, came_back, do_now or usual)
         self.ambiguous = ambiguous
         self.is_final = is_final
@@ -160,8 +160,8 @@ class VerificationFailed(RunbookError):
         self.differences = tuple(differences)
         super().__init__(
             f"Reading back {on} after the write",
-            f"still different: {'; '.join(self.differences) or 'the object cannot be read'}",
-            "Run again: this step repairs what is left; if it stays, look at the object in the console",
+            f"these values still differ: {'; '.join(self.differences) or 'the object cannot be read'}",
+            "Run again: this step repairs the remaining differences; if they persist, look at the object in the console",
         )
 
 
@@ -187,7 +187,7 @@ class LeaseLost(Exception):
     """
 
     def __init__(self) -> None:
-        super().__init__("the lease on the tenant has run out and another task may be at work on it; nothing more was sent")
+        super().__init__("the lease on the tenant has expired and another task may be working on it; this task sent nothing more")
 
 
 class TenantNotDone(RunbookError):

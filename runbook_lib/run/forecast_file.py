@@ -34,7 +34,7 @@ COLUMNS = (
     "further_auth0_users",
 )
 LEAVERS = ("person", "object_id", "upn", "mail", "auth0_user", "scope", "by_one_reading", "by_another_reading", "what_to_do")
-_BLOCK_BY_HAND = "Block this user in Auth0 (User Management > Users > Block), or delete it, if the person is to lose access"
+_BLOCK_BY_HAND = "Block this user in Auth0 (User Management > Users > Block), or delete it, if the person must lose access"
 
 
 def write_forecast(folder: Path, forecast: Forecast) -> None:
@@ -93,7 +93,9 @@ def _leaver(person: PersonForecast) -> tuple[str, ...]:
     further = () if Fate.LEAVER in person.fates else person.further_users
     users = ", ".join(further or person.auth0_users)
     if further:
-        another = "; ".join(filter(None, (another, "nothing reaches this user, because Entra knows another one of the person")))
+        another = "; ".join(
+            filter(None, (another, "Entra does not update this user, because it uses another Auth0 user of the person"))
+        )
     return (
         person.called,
         person.object_id,

@@ -74,7 +74,7 @@ def _taken_back(undone: Undone) -> str:
     """Return when a run was taken back, by which accounts, and how much of it is left."""
     who = "; ".join(f"{side}: {name}" for side, name in undone.people.items())
     left = f", {undone.left} of its writes were left in place (see undo.html)" if undone.left else ""
-    return f"taken back {undone.when}{f' by {who}' if who else ''}{left}"
+    return f"undone {undone.when}{f' by {who}' if who else ''}{left}"
 
 
 def rows_of(journal: Path) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ def _rows(last: LastRun) -> list[dict[str, Any]]:
 def _row_after_undo(row: dict[str, Any], undone: Undone) -> dict[str, Any]:
     """Return a row as it reads after the undo: it no longer claims that the step's writes stand."""
     if row["status"] == "PLANNED":
-        return {**row, "status": "NOTED", "reason": f"Was planned and not written. {row['reason']}".strip()}
+        return {**row, "status": "NOTED", "reason": f"Planned, but not written. {row['reason']}".strip()}
     if row["status"] != "CHANGED":
         return row
     is_back = row["step"] in undone.steps

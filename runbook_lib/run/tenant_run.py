@@ -287,7 +287,9 @@ class Session:
         """
         if self.settings.handed_over != "entra":
             step = self.procedure.number_of(Thing.CREDENTIALS)
-            raise StepBlocked(f"Entra is signed in to here, and step {step} hands the token over", f"Carry out step {step}")
+            raise StepBlocked(
+                f"This run signs in to Entra, so step {step} gives Entra the token itself", f"Carry out step {step}"
+            )
         memory = self.view.memory
         memory.asks_for_token = True
         try:

@@ -54,7 +54,7 @@ def flaws_of_the_mapping(schema: SynchronizationSchema) -> Iterator[Flaw]:
         )
     elif not schema.maps_users:
         yield Flaw(
-            "The mapping of users is switched off, so Entra would provision no one and report no departure to Auth0",
+            "The mapping of users is off, so Entra would provision no one and report no departure to Auth0",
             f"Set Enabled to Yes in {_WHERE}, then run again",
         )
     yield from _flaws_of_types(schema)
@@ -119,14 +119,14 @@ def flaws_of_matching(schema: SynchronizationSchema) -> Iterator[Flaw]:
             continue
         if not target:
             yield Flaw(
-                f"A row of matching precedence {row['matchingPriority']} has no target attribute, so it finds no one",
+                f"A row with matching precedence {row['matchingPriority']} has no target attribute, so it matches no one",
                 f"Delete the row in {_WHERE}, then run again",
             )
         elif (words := _in_words(source)) == "nothing":
-            yield Flaw(f"{target} comes from nothing, so it finds no one", _restore(target))
+            yield Flaw(f"{target} has no source, so it matches no one", _restore(target))
         elif _is_same_for_all(source):
             yield Flaw(
-                f"{target} comes from {words}, which is the same for everyone, and people are matched by it", _restore(target)
+                f"{target} comes from {words}, which is the same for everyone, and Entra matches people by it", _restore(target)
             )
 
 
@@ -144,8 +144,8 @@ def matched_by_another_source(schema: SynchronizationSchema) -> Hazard | None:
         return None
     return Hazard(
         "match-by-another-source",
-        f"{WORK_EMAIL} comes from {row.source or 'nothing'} and not from mail: people are matched by that, and people known to "
-        f"Auth0 by their mail address are not found. The default is {WORK_EMAIL} from mail",
+        f"{WORK_EMAIL} comes from {row.source or 'nothing'} and not from mail. Entra matches people by this value, so it "
+        f"does not find people that Auth0 knows by their mail address. The default is {WORK_EMAIL} from mail",
     )
 
 
@@ -154,10 +154,12 @@ def about_scope(schema: SynchronizationSchema) -> Iterator[Finding | Table]:
     if not schema.filters:
         return
     yield Finding(
-        "A scoping filter is set: of the people assigned, Entra provisions only those who meet it. A linked person who does not "
-        "meet it is blocked in Auth0 by the next cycle."
+        "A scoping filter is set: Entra provisions only assigned people who meet it. The next cycle blocks, in Auth0, a "
+        "linked person who does not meet it."
     )
-    yield Table("Scoping filter of users (one of these rows must hold)", ("condition",), tuple((f,) for f in schema.filters))
+    yield Table(
+        "Scoping filter of users (a person must meet one of these rows)", ("condition",), tuple((f,) for f in schema.filters)
+    )
 
 
 # One row --------------------------------------------------------------------------------------------------------------
@@ -169,7 +171,7 @@ def _flaws_of_row(schema: SynchronizationSchema, target: str, so: str) -> Iterat
         yield _none_or_several(schema, target, len(found), so)
     elif found[0].flow_type not in ("", ALWAYS):
         yield Flaw(
-            f"The row of {target} is applied by flow type {found[0].flow_type} and not {ALWAYS}, and Create is off, so {so}",
+            f"The row of {target} has the flow type {found[0].flow_type} and not {ALWAYS}, and Create is off, so {so}",
             f"{_restore(target)}, Apply this mapping: {ALWAYS}",
         )
 
@@ -193,7 +195,7 @@ def _near(rows: tuple[AttributeMapping, ...], target: str) -> str:
 def _restore(target: str, *, one: bool = False) -> str:
     rows = "Keep one row" if one else "Restore the row"
     source = DEFAULT_SOURCES.get(target)
-    default = f": {target} from {source}" if source else f" of {target} as it was by default"
+    default = f": {target} from {source}" if source else f" for {target}, as in the default mapping"
     return f"{rows} in {_WHERE}{default}"
 
 

@@ -110,7 +110,7 @@ def _flow_types(schema: SynchronizationSchema) -> tuple[Diff, ...]:
     wanted = tuple(flow for flow in schema.flow_types if flow != "Add")
     if {"Update", "Delete"} - set(wanted):
         raise StepBlocked(
-            f"Users are mapped with {', '.join(schema.flow_types) or 'no actions'}: Update and Delete must be on",
+            f"The users' mapping has {', '.join(schema.flow_types) or 'no actions'}: Update and Delete must be on",
             "Turn Update and Delete on in Entra (Mappings > Provision Users > Target Object Actions), then run again",
         )
     return (
@@ -132,7 +132,8 @@ def _work_email(schema: SynchronizationSchema) -> tuple[Diff, ...]:
     others = [other.target for other in schema.rows() if other.precedence == WORK_EMAIL_PRECEDENCE and other.target != WORK_EMAIL]
     if others:
         raise StepBlocked(
-            f"Matching precedence 2 is taken by {others[0]}", "Give that row another precedence in Entra, then run again"
+            f"Another row, {others[0]}, already has matching precedence 2",
+            "Give that row another precedence in Entra, then run again",
         )
     if not any(other.precedence == 1 and other.target != WORK_EMAIL for other in schema.rows()):
         raise StepBlocked("No row has matching precedence 1", "Give userName precedence 1 in Entra, then run again")
@@ -308,7 +309,7 @@ def back_to_provisioning(settings: TenantSettings) -> Iterator[Yield]:
 
     Nothing to do here: saving the mappings has read them back.
     """
-    yield Finding(f"Nothing to do: reading the mappings back in step {Thing.MAPPINGS.step} stands in for it.")
+    yield Finding(f"Nothing to do: step {Thing.MAPPINGS.step} has already read the mappings back.")
 
 
 # Taking back ---------------------------------------------------------------------------------------------------------
@@ -325,7 +326,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         found: SynchronizationSchema | None, jobs: Jobs, holds: bool, on: On, goes: bool, _settings: Any
     ) -> Iterator[Yield]:
         if found is None or entry.undo["job"] not in [job.id for job in jobs]:
-            yield Finding("The job is gone, and its attribute mappings with it.")
+            yield Finding("The job is gone, with its attribute mappings.")
             return
         if goes:
             yield undo.along(entra.id)
@@ -335,11 +336,13 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
             return
         document, diffs = _with_old_mappings(found, before, entry.undo.get("groups") or {})
         if not diffs:
-            yield Finding("The attribute mappings are as before, or others have changed them since.")
+            yield Finding(
+                "The attribute mappings have their earlier values already, or someone else has changed them since this run."
+            )
             return
         guard = refuse_live(undo, on, diffs)
         if "Add" in str(before["flowTypes"]) and holds and not undo.had_token(entra.id) and not undo.empties(entra.id):
-            yield left("Left in place: Entra holds a token, and with Create back on a start would make users.")
+            yield left("Left in place: Entra holds a token, so with Create on again a start would create users.")
             return
         # What holds others' edits stays others' work, although it is an undo that writes it.
         rows = [] if is_edited(found, undo.record, entra.id) else shown_rows(SynchronizationSchema(document))

@@ -38,10 +38,10 @@ def refuse_undecided(
     if settings.groups_mapping or not used or (schema is not None and not schema.sends_groups):
         return
     raise StepBlocked(
-        f"A SCIM token of the connection has the scopes for groups and was used ({', '.join(used)}), so groups may be "
-        "provisioned to Auth0 already",
-        "Set groups_mapping (YAML, or the page's form): on to go on sending groups, off to send users only; groups that are in "
-        "Auth0 then stay as they are",
+        f"A SCIM token of the connection has the scopes for groups and has been used ({', '.join(used)}), so Entra may "
+        "already provision groups to Auth0",
+        "Set groups_mapping (YAML, or the page's form): on to go on sending groups, off to send users only. With off, the "
+        "groups in Auth0 stay unchanged",
     )
 
 
@@ -55,7 +55,7 @@ def edits(schema: SynchronizationSchema, settings: TenantSettings) -> tuple[Diff
     wanted = ON if settings.wants_groups else OFF
     if settings.wants_groups and (count := len(list(_of_groups(schema.document)))) != 1:
         raise StepBlocked(
-            f"The job has {count} mappings of groups, and exactly one is needed to send groups",
+            f"The job has {count} mappings of groups, but to send groups it needs exactly one",
             "Restore the default mappings in Entra, or set groups_mapping to off, then run again",
         )
     return (Diff(MAPPINGS, FIELD, in_words(schema), wanted),) if replaced(schema, settings) else ()
@@ -120,7 +120,9 @@ def told(schema: SynchronizationSchema, assigned: tuple[AppRoleAssignment, ...],
     if schema.sends_groups and settings.wants_groups:
         yield Finding(f"{groups} sent to Auth0 as groups too: groups_mapping is on, and the token has the scopes for groups.")
     elif not schema.sends_groups:
-        yield Finding(f"{groups} not sent as groups, only their members: the mapping of groups is off (groups_mapping).")
+        yield Finding(
+            f"{groups} not sent as groups: Entra sends only their members, because the mapping of groups is off (groups_mapping)."
+        )
 
 
 def is_as_wanted(schema: SynchronizationSchema, settings: TenantSettings) -> bool:

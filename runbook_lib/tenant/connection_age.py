@@ -35,16 +35,18 @@ def connection_age(connection: Connection, users: SeenUsers | None) -> Connectio
     """Judge a connection by its options, by whether it has users and by their ids; None users: not counted."""
     options = connection.options
     if not options:
-        return ConnectionAge("unsure", "Its options are not readable with this sign-in, so nothing can be said.")
+        return ConnectionAge("unsure", "This sign-in cannot read the options of the connection, so its age is unknown.")
     if connection.user_id_attribute_type == "oid":
         return ConnectionAge("newer", "User ids come from the object id (oid).", "User ids come from the object id (oid).")
     if connection.uses_common_endpoint:
-        why = "The common endpoint is on: people from other directories sign in here, and SCIM cannot be used."
+        why = "The common endpoint is on: users from other directories sign in here, and SCIM does not work."
         return ConnectionAge("unsure", why, _doubt(options))
     if doubt := _doubt(options) or _doubt_of_ids(users.ids if users else ()):
         return ConnectionAge("unsure", doubt, doubt)
     if users is not None and users.total == 0:
-        return ConnectionAge("unsure", "It has no users yet: switching it to oid and following the other page is simpler.")
+        return ConnectionAge(
+            "unsure", "The connection has no users yet: it is simpler to switch it to oid and follow the other page."
+        )
     about = "is sub" if connection.user_id_attribute_type else "is not set, which works as sub"
     counted = f", and {users.total} users exist" if users else ""
     return ConnectionAge("older", f"User ids are pairwise: the attribute {about}{counted}.")
@@ -54,14 +56,14 @@ def _doubt(options: Json) -> str:
     """Return why user ids may be no pairwise subjects of OpenID Connect, empty when nothing says so."""
     attribute = options.get("userid_attribute")
     if attribute not in (None, "", "sub"):
-        return f"The user id attribute is {attribute}, which is neither sub nor oid."
+        return f"The user id attribute is {attribute}, neither sub nor oid."
     if options.get("identity_api") == _V1:
-        return "It uses Azure AD v1, whose user id may be another claim."
+        return "The connection uses Azure AD v1, whose user id may be another claim."
     if _is_on(options.get("use_wsfed")) or str(options.get("waad_protocol") or "").lower() in ("ws-federation", "wsfed"):
-        return "It signs in by WS-Federation, whose user id is another claim than the subject of OpenID Connect."
+        return "The connection uses WS-Federation, whose user id is not the subject claim of OpenID Connect."
     named = str(options.get("tenant_domain") or options.get("domain") or "").lower()
     if named in _OF_ANY_TENANT:
-        return f"It signs in through the endpoint {named}, which is of no single Entra tenant."
+        return f"The connection uses the endpoint {named}, which does not belong to a single Entra tenant."
     return ""
 
 

@@ -41,7 +41,9 @@ def searched(scim: Service, witness: Witness) -> Searched:
         with understood("the SCIM search"):
             count = number_found(scim.read("/Users", query_of(witness.attribute, witness.value)))
     except (ApiError, TransportError) as failed:
-        return Searched(None, f"Whether Auth0's SCIM search finds {about}, was asked and not answered ({failed.came_back}).")
+        return Searched(
+            None, f"This run asked whether Auth0's SCIM search finds {about}, and got no answer ({failed.came_back})."
+        )
     if count:
         return Searched(True, f"Auth0's SCIM search finds {about}: it was asked for {witness.user_id}, and found it.")
     return Searched(

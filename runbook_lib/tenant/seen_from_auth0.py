@@ -59,12 +59,13 @@ class Evidence:
     def tenant_url(self) -> Seen:
         """Whether the tenant URL is entered with its flag. Unverified: that Entra ever sends the flag along."""
         if any(AAD_OPT_SCIM in entry.arguments for entry in self.log or ()):
-            return Seen(True, f"Verified from Auth0: SCIM requests come to this connection, with {AAD_OPT_SCIM}.")
+            return Seen(True, f"Verified from Auth0: SCIM requests reach this connection with {AAD_OPT_SCIM}.")
         if not self.used:
             return Seen(False, "")
         return Seen(
             False,
-            "The token was used at this connection's endpoint, so the address is right; its flag cannot be seen from Auth0.",
+            "Entra has used the token at the endpoint of this connection, so the address is right. Auth0 does not show "
+            "whether it has its flag.",
         )
 
     def saved_credentials(self) -> Seen:
@@ -76,9 +77,9 @@ class Evidence:
         changes = [entry for entry in self._changes() if _is_since(entry.date, made_at)]
         linked = self.linked()
         if not changes and not (linked and _is_since(str(linked.profile.get("updated_at")), made_at)):
-            return Seen(False, f"The {token}, and no user was changed yet: testing the connection does that without saving.")
+            return Seen(False, f"The {token}, and no user has changed yet. A connection test uses the token without saving it.")
         how = f"SCIM has changed users, last {_day(changes[0].date)}" if changes else "SCIM has changed the test user"
-        return Seen(True, f"Verified from Auth0: {token}, and {how}. Whether the deletion guard is on cannot be seen from Auth0.")
+        return Seen(True, f"Verified from Auth0: {token}, and {how}. Auth0 does not show whether the deletion guard is on.")
 
     def creating(self) -> Seen:
         """Whether Create is off: only that it is on can ever show."""
@@ -87,8 +88,8 @@ class Evidence:
             return Seen(False, "")
         return Seen(
             False,
-            f"Entra has tried to create users, last {_day(tries[0].date)}: Create is still on, or was then. Without the scope "
-            "post:users the token lets none be created.",
+            f"Entra has tried to create users, last {_day(tries[0].date)}: Create is still on, or was on then. The token "
+            "lacks the scope post:users, so Entra cannot create any user.",
         )
 
     def object_id(self) -> Seen:
@@ -98,7 +99,7 @@ class Evidence:
             return Seen(False, "")
         wanted = {str(value) for value in (linked.profile.get("oid"), self.test_user) if value and "@" not in str(value)}
         if not wanted:
-            return Seen(False, "The test user has an external id; Auth0 does not know the object id to compare it with.")
+            return Seen(False, "The test user has an external id, but Auth0 does not know the object id to compare it with.")
         if self._external_id(linked) in wanted:
             return Seen(True, "Verified from Auth0: the test user's external id is the Entra object id.")
         return Seen(False, "The test user's external id is not the Entra object id.")
@@ -116,23 +117,23 @@ class Evidence:
         if self.object_id().is_proof and self.work_email().is_proof:
             return Seen(
                 False,
-                f"What steps {Thing.EXTERNAL_ID.step} and {Thing.WORK_EMAIL.step} change is in effect; whether Create is off "
-                "cannot be seen from Auth0.",
+                f"The changes of steps {Thing.EXTERNAL_ID.step} and {Thing.WORK_EMAIL.step} are in effect. Auth0 does not "
+                "show whether Create is off.",
             )
         return Seen(False, "")
 
     def updated(self) -> Seen:
         """Whether the test user was updated by SCIM and may sign in."""
         if not self.profiles:
-            words = f"Auth0 finds no user of this connection whose mail address, upn or object id is {self.test_user}."
-            return Seen(False, f"{words} It may know them by another mail address until SCIM has updated them.")
+            words = f"Auth0 finds no user of this connection with the mail address, upn or object id {self.test_user}."
+            return Seen(False, f"{words} Auth0 may have another mail address for this person until SCIM updates it.")
         if len(self.profiles) > 1:
-            return Seen(False, f"{len(self.profiles)} users of this connection are known as {self.test_user}.")
+            return Seen(False, f"{len(self.profiles)} Auth0 users of this connection match {self.test_user}.")
         if self.profiles[0].is_blocked:
             return Seen(False, "The test user is blocked in Auth0.")
         changes = [entry for entry in self._changes() if entry.user_id == self.profiles[0].user_id]
         if not self.used or not (self.linked() or changes):
-            return Seen(False, "Auth0 has the test user; SCIM has not updated them yet.")
+            return Seen(False, "Auth0 has the test user, but SCIM has not updated them yet.")
         what = ["their external id is set"] * bool(self.linked())
         what += [f"the log has a change by SCIM, last {_day(entry.date)}" for entry in changes[:1]]
         return Seen(True, f"Verified from Auth0: the test user was updated by SCIM ({'; '.join(what)}) and is not blocked.")
@@ -145,16 +146,19 @@ class Evidence:
             return Seen(
                 True,
                 f"Verified from Auth0: SCIM has changed {len(people)} people besides the test user within a day, last "
-                f"{_day(everyone[0].date)}: cycles run.",
+                f"{_day(everyone[0].date)}. So the job's cycles run.",
             )
         if len({entry.user_id for entry in everyone}) > ON_DEMAND_LIMIT:
             return Seen(
                 False,
-                f"Cycles ran once: SCIM last changed a user other than the test user on {_day(everyone[0].date)}. That they "
-                "still run shows from Auth0 only when people change; look at Provisioning > Overview in Entra.",
+                "The job's cycles have run: SCIM last changed a user other than the test user on "
+                f"{_day(everyone[0].date)}. Auth0 cannot show whether they still run until people change. Look at "
+                "Provisioning > Overview in Entra.",
             )
         so_far = f"SCIM has changed {len(people) or 'no'} users other than the test user."
-        return Seen(False, f"{so_far} That cycles run shows from Auth0 only once it has changed more than {ON_DEMAND_LIMIT}.")
+        return Seen(
+            False, f"{so_far} Auth0 cannot show that the job's cycles run until SCIM has changed more than {ON_DEMAND_LIMIT}."
+        )
 
     def _is_recent(self, entry: ScimLogEntry) -> bool:
         """Whether a change is of the cycles of the last day: cycles come every 40 minutes (entra-docs)."""

@@ -208,7 +208,7 @@ def test_the_way_of_a_real_tenant_asks_for_the_number_of_people_before_it_turns_
     for number in ("1.2", "1.3", "2.2", "3.2", "3.3", "3.4", "3.6", "3.12", "4.2"):
         guide.apply(number)
     card = guide.card("4.3")
-    typed = card.get_by_label("type how many that are")
+    typed = card.get_by_label("type the number of people")
     typed.fill("3")
     card.get_by_role("button", name="Apply 4.3").click()
     expect(guide.page.locator(".scim-alert")).to_contain_text("another number of people than 3")

@@ -11,9 +11,9 @@ from runbook_lib.tenant.connection_age import connection_age
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"identity_api": "azure-active-directory-v1.0"}, "It uses Azure AD v1, whose user id may be another claim."),
-        ({"userid_attribute": "userName"}, "The user id attribute is userName, which is neither sub nor oid."),
-        ({"waad_protocol": "ws-federation"}, "It signs in by WS-Federation"),
+        ({"identity_api": "azure-active-directory-v1.0"}, "The connection uses Azure AD v1, whose user id may be another claim."),
+        ({"userid_attribute": "userName"}, "The user id attribute is userName, neither sub nor oid."),
+        ({"waad_protocol": "ws-federation"}, "The connection uses WS-Federation"),
     ],
 )
 def test_a_connection_of_another_kind_is_not_written_before_a_person_has_confirmed(

@@ -82,7 +82,7 @@ def test_a_scoping_filter_is_shown_and_decides_who_is_in_scope(customer, carry_o
     rows = {row["step"]: row for row in run.rows}
     assert "A scoping filter is set" in rows["3.12"]["reason"]
     titles = [table["title"] for table in rows["3.12"]["tables"]]
-    assert "Scoping filter of users (one of these rows must hold)" in titles
+    assert "Scoping filter of users (a person must meet one of these rows)" in titles
     scopes = {row[3] for table in rows["4.3"]["tables"] for row in table["rows"] if table["title"].startswith("Forecast")}
     assert "no, filtered out" in scopes
 
@@ -144,7 +144,7 @@ def test_a_matching_row_without_a_target_is_named_before_anything_is_written(cus
     found = customer("half-done")
     found.mapping["attributeMappings"].append({"targetAttributeName": None, "source": attribute("mail"), "matchingPriority": 3})
     step, reason, _ = held("half-done")
-    assert (step, "A row of matching precedence 3 has no target attribute, so it finds no one" in reason) == ("3.11", True)
+    assert (step, "A row with matching precedence 3 has no target attribute, so it matches no one" in reason) == ("3.11", True)
 
 
 @pytest.mark.parametrize("name", ["nickname", "name", "email", "user_id"])

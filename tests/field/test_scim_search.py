@@ -79,7 +79,7 @@ def test_a_search_that_is_refused_settles_nothing_and_stops_nothing(control, cus
     control("POST", "/faults", [{"service": "scim", "method": "GET", "path": "*/Users", "nth": 1, "kind": "403"}])
     run = carry_out(tenant("fresh"))
     assert (run.status, len(searches(run))) == ("done", 1)
-    assert "was asked and not answered (answer 403" in said(run, "2.3")
+    assert "and got no answer (answer 403" in said(run, "2.3")
 
 
 def test_a_run_of_a_finished_tenant_asks_nothing_of_the_scim_endpoint(carry_out, tenant):

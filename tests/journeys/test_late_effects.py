@@ -58,7 +58,7 @@ def test_an_assignment_that_does_not_count_in_seven_minutes_is_left_for_later_an
     control("POST", "/world", {"assignments_count_after": {"seconds": 500}})
     status, rows, _, _ = run_by_its_clock(tenant("fresh"))
     assert (status, rows["4.2"]["status"]) == ("failed", "FAILED")
-    assert rows["4.2"]["remedy"].startswith("Run again in some minutes: Entra has not seen yet that the test user is assigned")
+    assert rows["4.2"]["remedy"].startswith("Run again in a few minutes: Entra does not know yet that the test user is assigned")
     assert "(see: RB-503)" in rows["4.2"]["remedy"]
     status, rows, _, _ = run_by_its_clock(tenant("fresh"), "again")
     assert (status, rows["4.2"]["status"]) == ("done", "CHANGED")

@@ -162,10 +162,7 @@ def test_every_change_of_many_is_in_the_table_that_is_searched_and_the_count_is_
 
 def test_what_to_do_is_said_in_the_words_of_the_page():
     assert on_page("Grant these scopes, then run again") == "Grant these scopes, then press Look again"
-    assert (
-        on_page("Wait, then run again with --resume: nothing is done twice")
-        == "Wait, then press Look again: nothing is done twice"
-    )
+    assert on_page("Wait, then run again with --resume: it repeats nothing") == "Wait, then press Look again: it repeats nothing"
 
 
 def test_an_error_at_a_button_says_what_was_asked_for_there_and_keeps_the_request_folded():

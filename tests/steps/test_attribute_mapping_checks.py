@@ -63,7 +63,7 @@ def test_a_matching_row_without_a_target_finds_no_one():
     for target in (None, ""):
         assert list(checks.flaws_of_matching(schema(row(target, attribute("mail"), matchingPriority=3)))) == [
             (
-                "A row of matching precedence 3 has no target attribute, so it finds no one",
+                "A row with matching precedence 3 has no target attribute, so it matches no one",
                 f"Delete the row {WHERE}, then run again",
             )
         ]
@@ -72,14 +72,14 @@ def test_a_matching_row_without_a_target_finds_no_one():
 @pytest.mark.parametrize(
     ("target", "source", "why", "restored"),
     [
-        ("userName", None, "userName comes from nothing, so it finds no one", ": userName from userPrincipalName"),
-        (EMAIL, None, f"{EMAIL} comes from nothing, so it finds no one", f": {EMAIL} from mail"),
-        ("title", {"type": "None"}, "title comes from nothing, so it finds no one", " of title as it was by default"),
+        ("userName", None, "userName has no source, so it matches no one", ": userName from userPrincipalName"),
+        (EMAIL, None, f"{EMAIL} has no source, so it matches no one", f": {EMAIL} from mail"),
+        ("title", {"type": "None"}, "title has no source, so it matches no one", " for title, as in the default mapping"),
         (
             "title",
             function('"all"'),
-            'title comes from "all", which is the same for everyone, and people are matched by it',
-            " of title as it was by default",
+            'title comes from "all", which is the same for everyone, and Entra matches people by it',
+            " for title, as in the default mapping",
         ),
     ],
 )

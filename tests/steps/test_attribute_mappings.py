@@ -115,7 +115,7 @@ def test_3_8_and_3_10_and_3_12_wait_for_the_job(number, diffs):
 @pytest.mark.parametrize("number", ["3.7", "3.8", "3.9", "3.10", "3.11", "3.12"])
 def test_3_7_to_3_12_refuse_a_mapping_that_is_switched_off(number):
     reason, remedy = refusal(number, schema=with_user_mapping(schema(), enabled=False))
-    assert reason.startswith("The mapping of users is switched off, so Entra would provision no one")
+    assert reason.startswith("The mapping of users is off, so Entra would provision no one")
     assert remedy == f"Set Enabled to Yes {WHERE}, then run again"
 
 
@@ -139,7 +139,7 @@ def test_3_7_reads_the_actions_leniently():
 @pytest.mark.parametrize("number", ["3.7", "3.12"])
 def test_3_7_and_3_12_refuse_a_mapping_without_update_or_delete(number, flow, shown):
     reason, remedy = refusal(number, schema=schema(flow=flow))
-    assert reason == f"Users are mapped with {shown}: Update and Delete must be on"
+    assert reason == f"The users' mapping has {shown}: Update and Delete must be on"
     assert remedy.startswith("Turn Update and Delete on in Entra")
 
 
@@ -166,7 +166,7 @@ def test_3_10_and_3_8_show_the_line(number, words):
     [
         (
             [ONLY_AT_CREATION],
-            "The row of externalId is applied by flow type ObjectAddOnly and not Always, and Create is off, so the object id "
+            "The row of externalId has the flow type ObjectAddOnly and not Always, and Create is off, so the object id "
             "never reaches Auth0 and no one is ever linked",
         ),
         ([], "The mapping has no row for externalId, so the object id never reaches Auth0 and no one is ever linked"),
@@ -197,7 +197,7 @@ def test_3_11_names_the_row_of_another_path(number):
     ("target", "edit", "reason"),
     [
         (WORK_EMAIL, constant("a@b.example"), f"{WORK_EMAIL} comes from the constant a@b.example, which is the same"),
-        (WORK_EMAIL, {"source": None}, f"{WORK_EMAIL} comes from nothing, so it finds no one"),
+        (WORK_EMAIL, {"source": None}, f"{WORK_EMAIL} has no source, so it matches no one"),
         ("userName", expression('ToLower("x")'), 'userName comes from ToLower("x"), which is the same for everyone'),
     ],
 )
@@ -208,7 +208,7 @@ def test_3_11_refuses_to_match_everybody_with_one_user_or_none(target, edit, rea
 @pytest.mark.parametrize("number", ["3.11", "3.12"])
 def test_3_11_refuses_when_another_row_has_precedence_2(number):
     reason, remedy = refusal(number, schema=with_rows(schema(), "externalId", {"matchingPriority": 2}))
-    assert reason == "Matching precedence 2 is taken by externalId"
+    assert reason == "Another row, externalId, already has matching precedence 2"
     assert remedy == "Give that row another precedence in Entra, then run again"
 
 
@@ -334,9 +334,9 @@ def test_3_12_shows_the_scoping_filter():
     }
     found = planned("3.12", schema=with_user_mapping(schema(), scope=scope))
     assert isinstance(found[0], Finding)
-    assert found[0].text.startswith("A scoping filter is set: of the people assigned, Entra provisions only those who meet it.")
+    assert found[0].text.startswith("A scoping filter is set: Entra provisions only assigned people who meet it.")
     rows = (("department IS NOT NULL",), ("Only engineers: jobTitle EQUALS Engineer and department IS NOT NULL",))
-    assert found[1] == Table("Scoping filter of users (one of these rows must hold)", ("condition",), rows)
+    assert found[1] == Table("Scoping filter of users (a person must meet one of these rows)", ("condition",), rows)
 
 
 @pytest.mark.parametrize("scope", [None, {}, {"groups": None, "inputFilterGroups": []}])
@@ -373,7 +373,7 @@ def test_3_12_refuses_to_send_groups_without_exactly_one_mapping_of_them():
     document = copy.deepcopy(dict(right_schema().document))
     del document["synchronizationRules"][0]["objectMappings"][0]
     reason, remedy = refusal("3.12", WANTS_GROUPS, schema=SynchronizationSchema(document))
-    assert reason == "The job has 0 mappings of groups, and exactly one is needed to send groups"
+    assert reason == "The job has 0 mappings of groups, but to send groups it needs exactly one"
     assert remedy.startswith("Restore the default mappings in Entra, or set groups_mapping to off")
 
 
@@ -381,7 +381,7 @@ def test_3_12_refuses_to_decide_whether_groups_that_may_be_in_use_are_sent_on():
     used = (token("tok_1", "2026-06-02", (*SCOPES, "post:groups")),)
     readings = {"schema": right_schema(sends_groups=True), "scim_tokens": used}
     reason, remedy = refusal("3.12", **readings)
-    assert reason.startswith("A SCIM token of the connection has the scopes for groups and was used (tok_1)")
+    assert reason.startswith("A SCIM token of the connection has the scopes for groups and has been used (tok_1)")
     assert remedy.startswith("Set groups_mapping (YAML, or the page's form)")
     off = TenantSettings.from_parameters({**GOOD, "groups_mapping": "off"})
     assert [change.diffs for change in changes("3.12", off, **readings)] == [(GROUPS_OFF,)]
@@ -407,7 +407,7 @@ def test_3_12_pauses_no_job_that_it_would_not_start_again():
 
 
 def test_3_13_has_nothing_to_do():
-    words = "Nothing to do: reading the mappings back in step 3.12 stands in for it."
+    words = "Nothing to do: step 3.12 has already read the mappings back."
     assert planned("3.13") == [Finding(words)]
 
 

@@ -149,11 +149,11 @@ def test_1_2_asks_before_user_ids_change_and_before_others_are_locked_out():
     ("options", "words"),
     [
         ({"userid_attribute": "oid"}, "User ids come from the object id (oid)."),
-        ({"userid_attribute": "userName"}, "The user id attribute is userName, which is neither sub nor oid."),
-        ({"userid_attribute": "sub", "identity_api": "azure-active-directory-v1.0"}, "It uses Azure AD v1"),
-        ({"waad_protocol": "ws-federation"}, "It signs in by WS-Federation"),
-        ({"use_wsfed": True}, "It signs in by WS-Federation"),
-        ({"tenant_domain": "organizations"}, "It signs in through the endpoint organizations"),
+        ({"userid_attribute": "userName"}, "The user id attribute is userName, neither sub nor oid."),
+        ({"userid_attribute": "sub", "identity_api": "azure-active-directory-v1.0"}, "The connection uses Azure AD v1"),
+        ({"waad_protocol": "ws-federation"}, "The connection uses WS-Federation"),
+        ({"use_wsfed": True}, "The connection uses WS-Federation"),
+        ({"tenant_domain": "organizations"}, "The connection uses the endpoint organizations"),
     ],
 )
 def test_1_2_asks_a_person_where_user_ids_may_be_no_pairwise_subjects(options, words):

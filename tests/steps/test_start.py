@@ -71,7 +71,7 @@ def test_4_3_starts_the_job_when_everything_holds():
     ("mapped", "assigned", "said"),
     [
         (True, (ACCESS, STAFF), "1 assigned group is sent to Auth0 as groups too"),
-        (False, (ACCESS, STAFF), "1 assigned group is not sent as groups, only their members"),
+        (False, (ACCESS, STAFF), "1 assigned group is not sent as groups: Entra sends only their members"),
         (True, (ACCESS,), ""),
         (False, (ACCESS,), ""),
     ],
