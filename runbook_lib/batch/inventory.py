@@ -82,7 +82,11 @@ def sign_in_of(given: Mapping[str, str], tenants_file: Path | None) -> TenantSet
     if tenants_file is None:
         if missing := [column for column in ("auth0_domain", "auth0_client_secret") if not given.get(column)]:
             names = " and ".join(f"--{column.replace('_', '-').replace('auth0-client', 'client')}" for column in missing)
-            raise SettingsError(f"{names} is not given", "Give it, or name a tenants file that has it", column=", ".join(missing))
+            raise SettingsError(
+                f"{names} {'is' if len(missing) == 1 else 'are'} not given",
+                "Give it, or name a tenants file that has it",
+                column=", ".join(missing),
+            )
         return TenantSettings.from_parameters({**TO_BE_CHOSEN, **anchored(given, Path.cwd())})
     if wrong := [column for column, value in given.items() if value]:
         raise SettingsError("the tenants file gives it already", "Give one of both", column=", ".join(wrong))

@@ -152,7 +152,7 @@ def _without(in_flight: list[float], began: float) -> list[float]:
 
 
 def _refusal(known: _Known, attempted: str) -> TransportError:
-    came_back = f"not sent, because the service is out of order (see: RB-114): {known.words[0]}"
+    came_back = f"{known.words[0]} (not sent again: the service is out of order, see: RB-114)"  # the cause first: lines are cut
     return TransportError(attempted, came_back, ambiguous=False, is_final=True, is_outage=True, do_now=known.words[1])
 
 

@@ -46,7 +46,7 @@ def test_who_need_not_be_begun_has_folder_and_report_and_resume_takes_them_up(sa
     folder, outcomes, code = command.carry_out(Wanted(file, RunMode.PLAN, NAMES, out=tmp_path), Options(OLDER_AZURE_AD, jobs=1))
     assert ([one.status for one in outcomes], code) == (["failed"] * 3, 1)
     assert [one.about.startswith("not begun: ") for one in outcomes].count(True) >= 2
-    told = "not sent, because the service is out of order (see: RB-114): the connection is refused"
+    told = "the connection is refused (not sent again: the service is out of order, see: RB-114)"
     for one in outcomes[1:]:
         place = folder / output_name(one.name)
         assert told in one.about

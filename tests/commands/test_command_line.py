@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -228,3 +229,24 @@ def test_a_terminal_without_a_tenants_letters_shows_its_row_in_escapes(tmp_path)
     ended = subprocess.run(command, capture_output=True, check=False, env=environment)
     told, said = ended.stdout.decode("cp1252"), ended.stderr.decode("cp1252")
     assert (ended.returncode, "\\u6771\\u4eac" in told, "Traceback" in said) == (1, True, False), told + said
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["--port", "80000"], "80000 is not in the range"),
+        (["--tenants", "-1"], "-1 is not in the range"),
+        (["--ready-file", "/proc/nowhere/ready.json"], "the sandbox cannot have the ready file /proc/nowhere/ready.json"),
+    ],
+)
+def test_a_sandbox_that_cannot_start_says_why(typed, words):
+    command = [sys.executable, "-m", "runbook_lib", "sandbox", *typed]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert (ended.returncode, words in ended.stderr, "Traceback" in ended.stderr) == (2, True, False), ended.stderr
+
+
+def test_a_sandbox_whose_port_is_taken_says_so():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "runbook_lib", "sandbox", "--port", str(min(taken.getsockname()[1], 65_531))]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert (ended.returncode, "the sandbox cannot have port" in ended.stderr) == (2, True), ended.stderr

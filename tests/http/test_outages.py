@@ -302,9 +302,8 @@ def test_while_a_service_is_out_of_order_tenants_are_told_why_without_asking(ca_
         service(url, breaker=breaker)[0].read("/x")
     with pytest.raises(TransportError) as caught:
         service(url, breaker=Breaker(tmp_path))[0].send(WRITE)
-    assert str(caught.value).startswith(
-        f"PUT {url}/x: not sent, because the service is out of order (see: RB-114): the connection"
-    )
+    told = f"PUT {url}/x: the connection is refused (not sent again: the service is out of order, see: RB-114). "
+    assert str(caught.value).startswith(told)
     assert (caught.value.ambiguous, "RB-102" in str(caught.value)) == (False, True)
 
 
@@ -429,7 +428,7 @@ def test_a_host_that_no_packet_reaches_is_out_of_order_after_one_try(tmp_path, m
     monkeypatch.setattr(session, "CONNECT_TIMEOUT_S", 0.1)
     with contextlib.ExitStack() as stack:
         reached, waits = service(full_queue(stack), breaker=Breaker(tmp_path))
-        with pytest.raises(TransportError, match=r"out of order \(see: RB-114\): no connection in time"):
+        with pytest.raises(TransportError, match=r"no connection in time \(not sent again: the service is out of order"):
             reached.read("/x")
     assert waits == [0.5]  # the second try is refused here
 
