@@ -64,8 +64,9 @@ class Planner:
                 if not self._is_too_young(error):
                     raise
                 self._sleep(wait)
-                if is_written:  # time has passed: the look at the write is repeated with the reading that has to be repeated
-                    self._tenant.forget(*(fact for fact in step.body.stale[:1] if fact.name not in shown))
+                looked_at = [fact for fact in step.body.stale[:1] if fact.name not in shown]
+                if is_written and looked_at:  # time has passed: the look at the write is repeated with what it has to read again
+                    self._tenant.forget(*looked_at)
         return self._at_once(step, is_written, shown)
 
     def _at_once(self, step: Step, is_written: bool, shown: frozenset[str]) -> Plan:

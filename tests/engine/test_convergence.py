@@ -21,7 +21,7 @@ from tests.engine.world import MAKE, NOON, NUMBERS, PACE, World, acceptance, api
 DIFF = Diff("things", "name", "", "x")
 PATCH, DELETE = Request("north", "PATCH", "/things/1"), Request("north", "DELETE", "/things/1")
 STOP, NOTES = Request("south", "POST", "/stop"), Request("south", "PATCH", "/notes")
-THERE, WITHIN, IS_ON = fact("there"), fact("within"), fact("is on", is_switch=True)
+THERE, WITHIN, IS_ON = fact("there"), fact("within"), fact("is on")
 
 
 def change(**values):
@@ -188,7 +188,7 @@ def test_a_step_that_blocks_or_waits_gives_its_turn_back_and_raises():
 def test_the_turn_is_that_of_the_first_write():
     run = Run(wants(change(request=None, listed_late="late"), change(request=STOP), change())).shows(request=STOP)
     run.done()
-    assert run.world.done("turn") == [("turn", "south", "POST /stop")]
+    assert run.world.done("turn")[0] == ("turn", "south", "POST /stop")
 
 
 # Several changes -----------------------------------------------------------------------------------------------------
@@ -325,8 +325,8 @@ def touching(*facts, leaves=(), **about):
     return run.world
 
 
-def test_whether_a_thing_is_on_is_not_looked_at_after_a_write_nor_what_the_write_leaves():
-    assert touching(THERE, IS_ON, WITHIN).done("forget")[0] == ("forget", "there", "within")
+def test_what_a_write_touches_is_read_again_but_not_what_it_leaves():
+    assert touching(THERE, IS_ON, WITHIN).done("forget")[0] == ("forget", "there", "is on", "within")
     assert touching(THERE, WITHIN, leaves=(WITHIN, THERE)).done("forget")[0] == ("forget", "there")
     assert touching(IS_ON, THERE).done("forget")[0] == ("forget", "is on", "there")
 
@@ -338,8 +338,55 @@ def test_only_what_every_change_leaves_is_left():
     assert [entry[1:] for entry in run.world.done("forget")] == [("there",), ("there", "within"), ("there", "within")]
 
 
-def test_a_pause_shows_by_whether_it_is_on():
-    assert touching(THERE, IS_ON, stops=True).done("forget")[0] == ("forget", "there", "is on")
+def test_what_a_write_leaves_may_be_old_before_it():
+    assert touching(THERE, WITHIN, leaves=(WITHIN,)).done("stale")[1:] == [("stale", 1.0, "there")]
+
+
+def two(later):
+    """Return a run of two writes; `later` is what the first turn that is held for the second one takes, in seconds."""
+    run = Run(wants(change(request=PATCH), change(confirm=lambda _: ("never",))))
+    run.shows(request=PATCH)
+    turns = iter([0.0, later])
+    run.world.north.turn = lambda: setattr(run.world, "time", run.world.time + timedelta(seconds=next(turns, 0.0)))
+    return run
+
+
+def test_a_further_write_waits_for_its_turn_and_is_sent_where_that_took_no_time():
+    run = two(1.0)
+    error = failure(run)
+    assert (run.sent(), error.differences) == ([PATCH.line, MAKE.line], ("never",))
+    assert [entry[2] for entry in run.world.done("turn")] == [PATCH.line, MAKE.line]
+
+
+def test_one_that_waited_so_long_that_its_readings_are_old_is_planned_again():
+    run = two(1.001)
+    found = run.done()
+    assert (run.sent(), found.status, found.diffs) == ([PATCH.line], "CHANGED", (DIFF,))
+
+
+def test_of_what_was_not_sent_nothing_is_told_and_nothing_is_proved():
+    second = Diff("things", "size", "", "9")
+    state = {"left": 2}
+    guard = Guard("a job", WITHIN, lambda _: ("the condition",), lambda _: (STOP,))
+
+    def body(*_):
+        if state["left"] == 2:
+            yield change(request=PATCH)
+        if state["left"]:
+            yield Change("things", (second,), MAKE, guard=guard)
+
+    run = Run(body)
+    run.world.north.answers[PATCH.line] = [lambda: state.update(left=0) or Response(200, {})]
+    turns = iter([0.0, 2.0])
+    run.world.north.turn = lambda: setattr(run.world, "time", run.world.time + timedelta(seconds=next(turns, 0.0)))
+    found = run.done()
+    assert (run.sent(), found.diffs) == ([PATCH.line], (DIFF,))
+
+
+def test_what_is_listed_late_is_sent_as_it_was_planned_without_a_turn_of_its_own():
+    run = Run(wants(change(request=PATCH), change(listed_late="Listed late."))).shows()
+    run.done()
+    assert [entry[2] for entry in run.world.done("turn")] == [PATCH.line]
 
 
 def test_what_an_answer_shows_is_not_read_again():
@@ -358,7 +405,7 @@ def test_the_readings_of_all_answers_are_kept():
     shown = [change(shows=lambda _: ((WITHIN, "x"),), leaves=(WITHIN,)), change(shows=lambda _: ((THERE, "x"), (IS_ON, "x")))]
     run = Run(wants(*shown), touches=(THERE, IS_ON))
     run.done()
-    assert run.world.done("forget") == [("forget", "there")] * 2
+    assert run.world.done("forget") == [("forget", "there", "is on")] * 2
 
 
 def test_a_look_after_a_write_drops_what_the_next_write_replaces():
@@ -400,9 +447,14 @@ def ticking(run):
     return run
 
 
-def test_what_is_listed_late_is_looked_at_alone():
+def test_what_is_listed_late_is_looked_at_with_what_comes_in_the_same_request():
     world = touching(THERE, WITHIN, listed_late="late")
     assert world.done("forget") == [("forget", "there", "within"), ("forget", "there")]
+    for tellers, looked_at in (({"south"}, ("there", "within")), (set(), ("there", "within")), ({"north"}, ("there",))):
+        run = Run(wants(change(listed_late="late")), touches=(THERE, WITHIN)).shows()
+        run.world.tellers["within"] = tellers
+        run.done()
+        assert run.world.done("forget")[1] == ("forget", *looked_at)
 
 
 def test_what_is_listed_late_is_waited_for_in_silence_first_and_then_told():

@@ -202,6 +202,19 @@ def test_it_is_made_once_more_when_the_time_for_that_is_used_up_and_after_a_writ
     assert world.done("forget") == [("forget", "early")] * 5
 
 
+def test_a_look_at_a_write_that_is_repeated_reads_again_what_shows_the_write():
+    world = World()
+    one = says(api_error(404), reads=(fact("a"), fact("b")))
+    with pytest.raises(ApiError):
+        planner(world, one, is_too_young=lambda _: True).planned(one, is_written=True)
+    assert world.done("forget") == [("forget", "a")] * 4
+    for is_written, shown in ((False, frozenset()), (True, frozenset({"a"}))):
+        world.log.clear()
+        with pytest.raises(ApiError):
+            planner(world, one, is_too_young=lambda _: True).planned(one, is_written=is_written, shown=shown)
+        assert world.done("forget") == []
+
+
 def test_the_readings_that_an_answer_showed_are_kept_to_the_last_look():
     world = World()
     steps = [says(api_error(404)), reading("4", "early", Kind.ENSURE)]

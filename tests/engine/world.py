@@ -38,9 +38,9 @@ def lost(*, ambiguous: bool = True) -> TransportError:
 
 
 @functools.cache
-def fact(name: str = "there", *, is_switch: bool = False) -> Fact[Any]:
+def fact(name: str = "there") -> Fact[Any]:
     """Return a reading whose value is what the world holds under its name."""
-    return Fact(name, lambda world: world.values.get(name), is_switch=is_switch)
+    return Fact(name, lambda world: world.values.get(name))
 
 
 def step(function: Callable[..., Any], number: str = "3.2", kind: Kind = Kind.ENSURE, thing: str = "thing", **body: Any) -> Step:
@@ -55,6 +55,7 @@ class Service:
     log: list[Any]
     date: datetime | None = SERVICE_NOON
     answers: dict[str, list[Any]] = field(default_factory=dict)
+    turn: Callable[[], None] = lambda: None  # what happens while a turn is waited for
 
     def send(self, request: Request) -> Response:
         return self._answer("send", request)
@@ -64,6 +65,7 @@ class Service:
 
     def take_turn(self, request: Request) -> None:
         self.log.append(("turn", self.name, request.line))
+        self.turn()
 
     def give_turn_back(self) -> None:
         self.log.append(("turn back", self.name))
@@ -92,6 +94,7 @@ class World:
         self.inside: Mapping[str, str] = {"/in": "thing"}
         self.old: set[str] = set()  # the readings that are too old before a write
         self.latest: set[str] = set()
+        self.tellers: dict[str, set[str]] = {}  # by reading, the services that it asks
 
     # The engine's tenant
 
@@ -102,6 +105,12 @@ class World:
     @property
     def lists_late(self) -> Any:
         return self.south
+
+    def clock(self) -> float:
+        return self.time.timestamp()
+
+    def told_by(self, fact: Fact[Any]) -> frozenset[str]:
+        return frozenset(self.tellers.get(fact.name, {"north", "south"}))
 
     def read(self, fact: Fact[Any], max_age_s: float = 30.0) -> Any:
         self.log.append(("read", fact.name))

@@ -41,6 +41,7 @@ CONNECTION, START = "tests/steps/test_connection.py", "tests/steps/test_start.py
 FATES, EXPRESSIONS = "tests/tenant/forecast/test_fates.py", "tests/tenant/forecast/test_expressions.py"
 DETAILS, DATES = "tests/tenant/forecast/test_expression_details.py", "tests/tenant/forecast/test_date_formats.py"
 KEPT, MAPPING = "tests/tenant/forecast/test_kept.py", "tests/tenant/forecast/test_job_mapping.py"
+HANDED_OVER = "tests/steps/test_handed_over.py"
 ROOMS = ("connection", "scim_configuration", "scim_token", "applications", "assignments", "provisioning_job")
 ROOMS += ("attribute_mappings", "test_user", "sign_ins")
 TESTS: dict[str, tuple[str, ...]] = {
@@ -65,12 +66,12 @@ TESTS: dict[str, tuple[str, ...]] = {
     **{f"tenant/forecast/{name}": (EXPRESSIONS, DETAILS) for name in ("arguments", "dotnet", "evaluation")},
     **{f"tenant/forecast/{name}": (EXPRESSIONS, DETAILS) for name in ("expressions", "functions")},
     "tenant/forecast/values": ("tests/tenant/forecast/test_values.py", FATES),
-    "steps/start": (START, "tests/steps/test_forecast_gate.py", "tests/steps/test_handed_over.py"),
+    "steps/start": (START, "tests/steps/test_forecast_gate.py", HANDED_OVER),
     "steps/forecast_gate": ("tests/steps/test_forecast_gate.py",),
     "steps/running_job": ("tests/steps/test_forecast_gate.py",),
     "steps/attribute_mapping_checks": ("tests/steps/test_attribute_mapping_checks.py", "tests/steps/test_attribute_mappings.py"),
     "steps/saved_credentials": CREDENTIALS,
-    **{f"steps/{name}": (f"tests/steps/test_{name}.py",) for name in ROOMS},
+    **{f"steps/{name}": (f"tests/steps/test_{name}.py", HANDED_OVER) for name in ROOMS},
     **{f"steps/undoing/{name}": (f"tests/steps/undoing/test_{name}.py",) for name in ("undo", "others", "doubts", "readings")},
     "steps/start_conditions": (START,),
     "core/secret": ("tests/core/test_secret.py",),
