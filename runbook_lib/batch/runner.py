@@ -31,6 +31,7 @@ from runbook_lib.batch.step_progress import parts_told
 from runbook_lib.core.errors import NO_ROOM, JournalFailed, SettingsError
 from runbook_lib.core.json_text import parsed
 from runbook_lib.core.places import outputs_folder
+from runbook_lib.core.process_memory import share_arenas
 from runbook_lib.core.secret import scrubber
 from runbook_lib.engine.status import exit_code
 from runbook_lib.procedures.procedure import Procedure
@@ -119,6 +120,7 @@ def run_tenants(
     """
     outcomes: dict[str, TenantOutcome] = {}
     stop = stop or Stop()
+    share_arenas()
     options = _within_open_files(options, watcher)
     with (
         Workshop.opened(options.procedure, options.kernel, stop.is_urgent, sharing, tenants) as workshop,

@@ -1,4 +1,4 @@
-"""What the system does with this process's memory: it is written into no core file, and no other process of the user reads it."""
+"""What becomes of this process's memory: no core file holds it, no other process of the user reads it, its threads share it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import ctypes
 import sys
 
 _PR_SET_DUMPABLE = 4  # prctl(2)
+_M_ARENA_MAX = -8  # mallopt(3)
+_ARENAS = 2
 
 
 def write_no_core() -> None:
@@ -28,3 +30,13 @@ def keep_memory_private() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def share_arenas() -> None:
+    """Let the threads of this process take memory from two places, before they start; glibc would give each thread its own.
+
+    A run with 16 tenants in flight has 24 threads, and what each has once used is kept for it alone: a fifth of the process.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
