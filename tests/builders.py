@@ -270,7 +270,7 @@ DONE: dict[str, Any] = {  # every step is done but the last
     "unseen_tokens_when_asked": lambda: None,
     "forecast_to_tell": Forecast(),
     "forecast_when_asked": lambda: Forecast((ADELE,)),
-    "deleted_users_when_asked": frozenset,
+    "deleted_users_when_asked": lambda _object_ids: frozenset(),
 }
 NOTHING_MADE: dict[str, Any] = {  # what this procedure makes is not there yet
     "scim_configuration": None,

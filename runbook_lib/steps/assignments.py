@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from typing import Any
 
 from runbook_lib.core.errors import StepBlocked, StepWaits
@@ -31,12 +31,14 @@ from runbook_lib.steps.undoing.others import refuse_live
 from runbook_lib.steps.undoing.readings import InEntra, On, is_listed_late, running_jobs
 from runbook_lib.steps.undoing.undo import Seen, Undo, left, undone
 from runbook_lib.tenant import facts
+from runbook_lib.tenant.deleted_users import deleted_users_when_asked
 from runbook_lib.tenant.things import Thing
 from runbook_lib.tenant.token_memory import Memory
 from runbook_lib.tenant.view import View
 from runbook_lib.tenant.written import Written
 
 _SHOWN = 1_000  # people and groups in a table; the journal keeps it, so that it has an end
+Deleted = Callable[[Collection[str]], frozenset[str]]  # tells who of some users is softly deleted
 _NAMED = 10  # people in a sentence
 
 
@@ -72,7 +74,7 @@ def _assign(customer: Customer) -> Handover:  # nested groups: how-provisioning-
         facts.job,
         facts.schema,
         facts.forecast_when_asked,
-        facts.deleted_users_when_asked,
+        deleted_users_when_asked,
         facts.memory,
     ),
     touches=(facts.assignments, facts.jobs),
@@ -85,7 +87,7 @@ def assign_users_and_groups(
     job: SynchronizationJob | None,
     schema: SynchronizationSchema | None,
     asked: Asked,
-    deleted: Callable[[], frozenset[str]],
+    deleted: Deleted,
     memory: Memory,
     settings: TenantSettings,
 ) -> Iterator[Yield]:
@@ -106,10 +108,7 @@ def assign_users_and_groups(
     if awaited := [entry for entry in unlisted if entry.principal_id in memory.assigned_now]:
         yield Change("assignments", _assigned(awaited), None, listed_late=ASSIGNED_LATE)
     missing = [entry for entry in unlisted if entry.principal_id not in memory.assigned_now]
-    if memory.refused_now & {entry.principal_id for entry in missing}:
-        gone = deleted()
-        yield from _left_out([entry for entry in missing if entry.principal_id in gone])
-        missing = [entry for entry in missing if entry.principal_id not in gone]
+    missing = yield from _without_deleted(missing, deleted)
     diffs = _assigned(missing)
     if missing and principal is None:
         raise StepWaits(Thing.APPLICATION, "The enterprise application", diffs)
@@ -121,11 +120,13 @@ def assign_users_and_groups(
         yield _assigned_at_once(missing[start : start + batches.LIMIT], principal, memory)
 
 
-def _left_out(gone: Sequence[AppRoleAssignment]) -> Iterator[Finding]:
-    """Name those whom Entra refused to assign because they are deleted."""
-    if gone:
-        names = ", ".join(entry.principal_name for entry in gone[:_NAMED]) + (", …" if len(gone) > _NAMED else "")
-        yield Finding(f"Entra has deleted {len(gone)} of them, so they were not assigned: {names}.")
+def _without_deleted(missing: list[AppRoleAssignment], deleted: Deleted) -> Generator[Finding, None, list[AppRoleAssignment]]:
+    """Name the users that Entra has deleted, and return the others."""
+    gone = deleted([entry.principal_id for entry in missing])
+    if left_out := [entry.principal_name for entry in missing if entry.principal_id in gone]:
+        names = ", ".join(left_out[:_NAMED]) + (", …" if len(left_out) > _NAMED else "")
+        yield Finding(f"Entra has deleted {len(left_out)} of them, so they were not assigned: {names}.")
+    return [entry for entry in missing if entry.principal_id not in gone]
 
 
 def _who_has_access(

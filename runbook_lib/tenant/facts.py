@@ -29,6 +29,7 @@ from runbook_lib.services.sign_in import Grant
 from runbook_lib.services.wire_words import USER_NAME, WORK_EMAIL
 from runbook_lib.settings.clouds import Cloud
 from runbook_lib.tenant.app_notes import is_held_by_other, read_marker
+from runbook_lib.tenant.deleted_users import deleted_among
 from runbook_lib.tenant.forecast.reading import HIDDEN_MEMBERS_PERMISSION, Assigned, finished, root_fields
 from runbook_lib.tenant.forecast.situation import ASSUMED_SCIM_ROWS, Ground, foretold
 from runbook_lib.tenant.forecast.values import Forecast
@@ -222,20 +223,8 @@ def access(view: View) -> tuple[AppRoleAssignment, ...]:
     principal = view.read(oidc_service_principal)
     found = view.graph.assignments(principal.id) if principal else ()
     kept = {entry.principal_id: entry for entry in found if entry.principal_type in ("User", "Group")}
-    gone = view.read(deleted_users) if view.memory.refused_now & set(kept) else frozenset()
+    gone = deleted_among(view, kept)
     return tuple(entry for object_id, entry in kept.items() if object_id not in gone)
-
-
-@fact
-def deleted_users(view: View) -> frozenset[str]:
-    """The object ids of the users that are softly deleted: an assignment may outlive them, and none can be given to them."""
-    return frozenset(str(document["id"]) for document in view.graph.deleted_users(()))
-
-
-@derived
-def deleted_users_when_asked(view: View) -> Callable[[], frozenset[str]]:
-    """What reads the softly deleted users, for a step that needs them only where Entra refused to assign people."""
-    return lambda: view.read(deleted_users)
 
 
 def _named(view: View, who: str) -> AppRoleAssignment:
