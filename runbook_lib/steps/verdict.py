@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runbook_lib.core.json_text import parsed
+from runbook_lib.core.remedies import find, remedy
 from runbook_lib.services.wire_json import Json, listed
 
 
@@ -36,8 +37,7 @@ class Verdict:
     @property
     def is_not_yet(self) -> bool:
         """Whether the verdict may only mean that a new assignment does not count yet."""
-        is_skipped = self.code.lower() == "noteffectivelyentitled"
-        return is_skipped and not self.is_filtered_out and not self.is_disabled
+        return find("scim", self.code) == remedy("RB-503") and not self.is_filtered_out and not self.is_disabled
 
     @property
     def is_token_refused(self) -> bool:
