@@ -176,6 +176,17 @@ def test_a_step_s_number_stands_in_the_procedures_only():
     assert {one for one in named if "RFC " not in one[1]} == set()
 
 
+def test_a_section_s_number_stands_in_the_procedures_only():
+    number = re.compile(r"\bsections? \d", re.IGNORECASE)
+    files = [
+        path
+        for path in PACKAGE.rglob("*")
+        if path.suffix in (".py", ".j2", ".toml") and part(path) not in ("procedures", "sandbox")
+    ]
+    named = {(str(path.relative_to(PACKAGE)), text) for path in files for text in texts(path) if number.search(text)}
+    assert {one for one in named if "RFC " not in one[1]} == set()
+
+
 def test_the_engine_knows_no_service():
     words = re.compile("auth0|entra|scim|graph", re.IGNORECASE)
     files = list((PACKAGE / "engine").glob("*.py"))

@@ -41,6 +41,7 @@ def start(state: PageState) -> Values:
         "needs": needs(state.procedure.by_thing),
         "permissions": functools.partial(permission_table, state.procedure.by_thing),
         "number": state.procedure.number_of,
+        "sections": state.procedure.by_thing.sections,
         "new_page": NEW_CONNECTIONS_PAGE,
     }
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from runbook_lib.core.step_numbers import sections_in
 from runbook_lib.engine.result import StepResult
 from runbook_lib.page.panel import Panel, drawn
 from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import TenantSettings
+from runbook_lib.steps.by_hand import AUTH0
 from runbook_lib.tenant.things import Thing
 
 SHOWN_S = 300  # then it is gone from the page, copied or not
 WORD = {  # what the other side's administrator must have confirmed
     "entra": "The administrator has told me that all on the sheet is done and that provisioning is on.",
-    "auth0": "The owner of the Auth0 side has told me that sections 1 and 2 are done.",
+    "auth0": f"The owner of the Auth0 side has confirmed {sections_in(AUTH0)}.",
 }
 
 
@@ -32,7 +34,12 @@ def beside_card(session: Session | None, result: StepResult | None) -> Markup:
         side == "entra" and result.step == session.procedure.number_of(Thing.TOKEN) and result.status not in ("BLOCKED", "FAILED")
     )
     is_asked = result.step == session.procedure.number_of(Thing.START) and result.status == "HANDOVER"
-    shown = drawn("handover", result=result, makes_token=makes_token, takes_word=WORD[side] if is_asked else "")
+    shown = drawn(
+        "handover",
+        result=result,
+        makes_token=makes_token,
+        takes_word=session.procedure.by_thing.put_in(WORD[side]) if is_asked else "",
+    )
     return Markup(shown)  # noqa: S704 - a template that escapes
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from runbook_lib.core.step_numbers import StepNumbers
 from runbook_lib.engine.step import Body, Step
 from runbook_lib.procedures.screen import Screen
+from runbook_lib.steps.by_hand import AUTH0, ENTRA
 from runbook_lib.tenant.console_links import Place
 
 
@@ -35,12 +36,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the document. `label` is its title in a word or two."""
+    """One section of the document. `label` is its title in a word or two; `side` whose console it is done in, empty for both."""
 
     number: str
     title: str
     label: str
     rows: tuple[Row, ...]
+    side: str = ""
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -85,8 +87,9 @@ class Procedure:
 
     @property
     def by_thing(self) -> StepNumbers:
-        """The numbers of all rows, by what each is about."""
-        return StepNumbers({row.body.thing: row.number for row in self})
+        """The numbers of all rows, by what each is about, and of the sections by side."""
+        sides = {side: tuple(one.number for one in self.sections if one.side == side) for side in (AUTH0, ENTRA)}
+        return StepNumbers({row.body.thing: row.number for row in self}, sides)
 
     def number_of(self, thing: str) -> str:
         """Return the number of the row that is about a thing, empty when there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runbook_lib.core.errors import StepBlocked
+from runbook_lib.core.step_numbers import sections_in
 from runbook_lib.engine.step import Kind, Yield
 from runbook_lib.engine.values import (
     Finding,
@@ -73,7 +74,7 @@ def sign_in_to_entra(entra: Grant, organization: Organization, settings: TenantS
     refuse_missing_permissions(entra)
     yield Finding(
         f"Signed in to the Entra tenant {organization.display_name}. This run does not sign in to Auth0: the "
-        f"administrator of {settings.auth0_domain} carries out sections 1 and 2, following handover.html. This run "
+        f"administrator of {settings.auth0_domain} carries out {sections_in(AUTH0)}, following handover.html. This run "
         "cannot check whether the connection belongs to this Entra tenant, or whether it is an older connection."
     )
 
@@ -90,7 +91,7 @@ def sign_in_to_auth0(auth0: Grant, connection: Connection, users: SeenUsers, set
     )
     yield Finding(
         f"Signed in to Auth0. This run does not sign in to Entra: the administrator of {settings.entra_tenant} carries "
-        f"out sections 3 and 4, following handover.html. {same}. {verdict(connection, users)}"
+        f"out {sections_in(ENTRA)}, following handover.html. {same}. {verdict(connection, users)}"
     )
     if auth0.permissions is not None and not auth0.permissions & set(SCIM_LOG_SCOPES):
         yield Finding(f"The Auth0 token lacks {SCIM_LOG_SCOPES[0]}, so this run cannot read the SCIM log and can verify less.")

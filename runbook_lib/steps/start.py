@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from runbook_lib.core.errors import StepBlocked, StepWaits
+from runbook_lib.core.step_numbers import sections_in
 from runbook_lib.engine.step import Kind, Step, TakeBack, Yield
 from runbook_lib.engine.values import (
     Change,
@@ -222,7 +223,7 @@ def _left_to_the_other_side() -> Iterator[Yield]:
         "This run cannot read Auth0, so it starts the job only after the owner of the Auth0 side has confirmed that side."
     )
     remedy = (
-        f"When the owner of the Auth0 side has confirmed sections 1 and 2, set accept: [{OTHER_SIDE_CONFIRMED}] "
+        f"When the owner of the Auth0 side has confirmed {sections_in(AUTH0)}, set accept: [{OTHER_SIDE_CONFIRMED}] "
         "(YAML) and run again"
     )
     yield Handover("", remedy=remedy)

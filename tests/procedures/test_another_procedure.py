@@ -16,6 +16,7 @@ from runbook_lib.batch.command import Wanted, carry_out
 from runbook_lib.batch.progress import unseen
 from runbook_lib.batch.runner import Options
 from runbook_lib.batch.undo import undo_run
+from runbook_lib.core.step_numbers import sections_in
 from runbook_lib.page import cards
 from runbook_lib.page.controller import GuidedSession
 from runbook_lib.procedures.procedure import Procedure, Row, Section
@@ -24,6 +25,7 @@ from runbook_lib.run.report import tenant_status
 from runbook_lib.run.tenant_run import Session
 from runbook_lib.settings.model import COLUMNS, RunMode
 from runbook_lib.steps import connection, scim_configuration
+from runbook_lib.steps.by_hand import AUTH0, ENTRA
 from runbook_lib.tenant.console_links import Place
 from tests.patience import PATIENCE_S
 
@@ -34,7 +36,7 @@ SCIM_ON = Procedure(
     "Turn SCIM on",
     "https://example.com/turn-scim-on",
     "scim_on",
-    (Section("7", "Look", "Look", (FIND,)), Section("8", "Turn on", "Turn on", (ON, KNOW))),
+    (Section("7", "Look", "Look", (FIND,), AUTH0), Section("8", "Turn on", "Turn on", (ON, KNOW), AUTH0)),
 )
 OPEN = f"""import sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
@@ -130,6 +132,12 @@ def test_a_person_on_the_page_starts_it_applies_it_and_takes_it_back(tenant, tmp
     assert desk.state.is_undone
     assert cards.step(desk.state, "8.1")["kind"] == "PLANNED"
     page.close()
+
+
+def test_a_sentence_names_its_sections_by_the_side_whose_they_are():
+    assert SCIM_ON.by_thing.put_in(f"Carry out {sections_in(AUTH0)}.") == "Carry out sections 7 and 8."
+    assert SCIM_ON.by_thing.put_in(f"Carry out {sections_in(ENTRA)}.") == "Carry out the steps of that side."
+    assert replace(SCIM_ON, sections=SCIM_ON.sections[1:]).by_thing.sections(AUTH0) == "section 8"
 
 
 def test_it_goes_to_another_process_as_names_of_bodies():

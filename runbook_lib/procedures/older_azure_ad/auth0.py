@@ -6,6 +6,7 @@ from runbook_lib.procedures.older_azure_ad.paths import CONNECTION, ENTERPRISE, 
 from runbook_lib.procedures.procedure import Row, Section
 from runbook_lib.procedures.screen import DASHBOARD, Look, Screen, Spot
 from runbook_lib.steps import connection, scim_configuration
+from runbook_lib.steps.by_hand import AUTH0
 from runbook_lib.tenant.console_links import Place
 
 SECTION = Section(
@@ -87,4 +88,5 @@ SECTION = Section(
             ),
         ),
     ),
+    AUTH0,
 )

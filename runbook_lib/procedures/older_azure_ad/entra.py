@@ -6,6 +6,7 @@ from runbook_lib.procedures.older_azure_ad.paths import APPLICATION, MAPPING, OL
 from runbook_lib.procedures.procedure import Row, Section
 from runbook_lib.procedures.screen import PORTAL, Look, Screen, Spot
 from runbook_lib.steps import applications, assignments, attribute_mappings, provisioning_job, saved_credentials
+from runbook_lib.steps.by_hand import ENTRA
 from runbook_lib.tenant.console_links import Place
 
 SECTION = Section(
@@ -179,4 +180,5 @@ SECTION = Section(
             "Select X in the upper-right corner.",
         ),
     ),
+    ENTRA,
 )

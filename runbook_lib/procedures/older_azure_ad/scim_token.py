@@ -6,6 +6,7 @@ from runbook_lib.procedures.older_azure_ad.paths import CONNECTION, PROVISIONING
 from runbook_lib.procedures.procedure import Row, Section
 from runbook_lib.procedures.screen import DASHBOARD, Look, Screen, Spot
 from runbook_lib.steps import scim_token
+from runbook_lib.steps.by_hand import AUTH0
 from runbook_lib.tenant.console_links import Place
 
 SECTION = Section(
@@ -64,4 +65,5 @@ SECTION = Section(
             ),
         ),
     ),
+    AUTH0,
 )

@@ -6,6 +6,7 @@ from runbook_lib.procedures.older_azure_ad.paths import PROVISIONING
 from runbook_lib.procedures.procedure import Row, Section
 from runbook_lib.procedures.screen import PORTAL, Look, Screen, Spot
 from runbook_lib.steps import start, test_user
+from runbook_lib.steps.by_hand import ENTRA
 from runbook_lib.tenant.console_links import Place
 
 SECTION = Section(
@@ -52,4 +53,5 @@ SECTION = Section(
             ),
         ),
     ),
+    ENTRA,
 )
