@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from runbook_lib.core.errors import StepBlocked, StepWaits
 from runbook_lib.engine.readings import Fact
 from runbook_lib.engine.step import Step, TakeBack, Yield
 from runbook_lib.engine.values import Change, Finding
@@ -43,6 +46,9 @@ class Trial:
         self.entry = entry
         self.undo = Undo(Record((entry, *own), others, **record), "Acme SCIM", is_plan)
         self.step: Step = way.step(self.undo, "-1", entry)
+        assert self.step.number == "-1"
+        for fact in (*self.step.body.reads, *self.step.body.touches):
+            _rests_on(fact, record=self.undo.record, entry=entry)
 
     def says(self, *values: Any) -> list[Yield]:
         """Return what the step yields for these readings."""
@@ -60,6 +66,16 @@ class Trial:
         assert found.stops or found.is_awaited or found.on.startswith("notes of") or found.guard is not None
         return found
 
+    def while_on(self, *values: Any) -> tuple[object, ...]:
+        """Return what is planned for these readings, by which a job is on: it waits for the run's own stop, or is blocked."""
+        with pytest.raises(StepBlocked, match="Provisioning is on"):
+            self.says(*values)
+        self.undo.entries["-9"] = written("start")
+        with pytest.raises(StepWaits) as waits:
+            self.says(*values)
+        assert (waits.value.thing, waits.value.what) == ("-9", "The stop of the job")
+        return waits.value.planned
+
     @property
     def reads(self) -> tuple[str, ...]:
         """The names of what it reads."""
@@ -69,6 +85,13 @@ class Trial:
     def touches(self) -> tuple[str, ...]:
         """The names of what its write makes stale."""
         return tuple(fact.name for fact in self.step.body.touches)
+
+
+def _rests_on(fact: Fact[Any], **known: Any) -> None:
+    """Fail where a reading was made of another record or another write than those that are known."""
+    names = getattr(fact.look, "__code__", None)
+    for name, cell in zip(names.co_freevars if names else (), getattr(fact.look, "__closure__", None) or (), strict=False):
+        assert cell.cell_contents is known.get(name, cell.cell_contents), f"{fact.name}: {name}"
 
 
 IN_IT = tuple(
