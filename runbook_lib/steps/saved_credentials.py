@@ -323,15 +323,18 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         elif others := held - undo.record.token_ids:
             yield left(f"{_may_hold(others)} instead of {entry.undo['token']}.{_UNLISTED if may_be_out else ''}")
         else:
-            change = _emptied(entra.id, saved, before, entry)
-            guard = refuse_live(undo, on, change.diffs)
-            yield Finding("The deletion guard stays on if this run turned it on.")
-            yield replace(change, receive=lambda _answer: _noted(undo, entra.id), listed_late=LISTED_LATE, guard=guard)
+            yield from _taken_out(undo, entra.id, _emptied(entra.id, saved, before, entry), on)
 
     holds, may_be_out = holds_token(undo.record, entra), may_be_emptied(undo.record, entra, number)
     reads = (entra.saved, facts.endpoint_url, holds, running, held_tokens, undo.goes_along(entra.id), may_be_out)
     touches = (entra.saved, *entra.everything, running, held_tokens)
     return undo.step(number, entry, "Remove the token from Entra", restore, *reads, touches=touches)
+
+
+def _taken_out(undo: Undo, service_principal_id: str, change: Change, on: On) -> Iterator[Yield]:
+    guard = refuse_live(undo, on, change.diffs)
+    yield Finding("The deletion guard stays on if this run turned it on.")
+    yield replace(change, receive=lambda _answer: _noted(undo, service_principal_id), listed_late=LISTED_LATE, guard=guard)
 
 
 _UNLISTED = " No answer told whether it was taken out, and Entra lists that only after minutes: undo again later to check."
