@@ -25,6 +25,7 @@ from runbook_lib.http.service import Service
 from runbook_lib.http.session import SignInSession
 
 _AADSTS = re.compile(r"AADSTS(\d+)")
+_AADSTS_WORDS = re.compile(r'AADSTS\d+: [^"\\]+')  # to the end of the text in JSON, or of its first line
 
 
 @dataclass(frozen=True)
@@ -195,8 +196,8 @@ class EntraSignIn(_FetchedToken):
         try:
             answer = self._by_device_code() if self._credential is None else self._as_application()
         except ValueError as unknown:  # msal raises this for a tenant that its authority does not know
-            words = str(unknown).splitlines()[0]
-            raise StepBlocked(f"Microsoft refused the sign-in: {words}", _tenant_remedy(str(unknown))) from None
+            words = _told_of_tenant(unknown)
+            raise StepBlocked(f"Microsoft refused the sign-in: {words}", _tenant_remedy(words)) from None
         if "access_token" not in answer:
             words = str(answer.get("error_description") or answer.get("error") or "no token").splitlines()[0]
             raise StepBlocked(f"Microsoft refused the sign-in: {words}", microsoft_remedy(answer))
@@ -249,8 +250,16 @@ def microsoft_remedy(answer: Mapping[str, Any]) -> str:
     """
     told = str(answer.get("error_description") or "")
     numbers = [*_AADSTS.findall(told)[:1], *map(str, answer.get("error_codes") or ())]
-    found = find("microsoft", *numbers, str(answer.get("error") or ""))
+    found = find("microsoft", *numbers) or find(
+        "microsoft", str(answer.get("error") or "")
+    )  # unauthorized_client has many causes
     return (found or remedy("RB-299")).words()
+
+
+def _told_of_tenant(unknown: ValueError) -> str:
+    """Return Microsoft's own words: msal 1.39 has them only in the context of its own (authority.py)."""
+    found = _AADSTS_WORDS.search(str(unknown.__context__ or ""))
+    return (found[0] if found else str(unknown).splitlines()[0]).strip()
 
 
 def _tenant_remedy(told: str) -> str:

@@ -89,6 +89,30 @@ def test_each_number_of_microsofts_page_has_the_remedy_of_its_cause(told, code):
     assert code_of(microsoft_remedy(answer)) == code
 
 
+@pytest.mark.parametrize("error", ["unauthorized_client", "invalid_request", "access_denied", "invalid_scope", "server_error"])
+def test_a_number_tells_more_than_the_word_of_the_protocol(error):
+    """Microsoft answers 700016 with unauthorized_client, 900144 with invalid_request (reference-error-codes)."""
+    for told, code in MET.items():
+        if code != "RB-299":
+            assert code_of(microsoft_remedy({"error": error, "error_description": f"{told}: Words."})) == code
+    assert code_of(microsoft_remedy({"error": "unauthorized_client", "error_description": "AADSTS123456789: New."})) == "RB-220"
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ("AADSTS90002: Tenant 'nosuch.example' not found. Check that you have the correct tenant ID.", "RB-206"),
+        ("AADSTS900382: The tenant is of another cloud.", "RB-207"),
+    ],
+)
+def test_an_unknown_tenant_is_told_in_microsofts_words(told, code, serve, ca_bundle):
+    body = {"error": "invalid_tenant", "error_description": f"{told}\r\nTrace ID: 1"}
+    server = serve(lambda handler, _: say(handler, 400, body))
+    with pytest.raises(StepBlocked) as refused:
+        entra(server.url, ca_bundle).grant()
+    assert (refused.value.reason, code_of(refused.value.remedy)) == (f"Microsoft refused the sign-in: {told}", code)
+
+
 def entra(url, ca_bundle, credential="outage-test-secret"):
     session = open_session(ca_bundle, SignInSession(Pace(total_s=0.0), lambda _: None))
     return EntraSignIn(
