@@ -25,7 +25,7 @@ from runbook_lib.core.process_memory import keep_memory_private
 from runbook_lib.core.secret import guard_process
 
 EPILOG = """Exit codes: 0 done; 1 a tenant failed; 2 bad usage or input, nothing sent; 3 blocked; 4 changes pending,
-or a hand-over waits for the other administrator; 5 another run holds a tenant; 130/143 interrupted."""
+or the other side's administrator has to act; 5 another run holds a tenant; 130/143 interrupted."""
 
 
 @click.group(epilog=EPILOG, cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

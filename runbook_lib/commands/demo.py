@@ -51,7 +51,7 @@ def demo(out: Path | None, as_json: bool) -> None:
     from runbook_lib.sandbox.process import launched
     from runbook_lib.settings.tenants_file import read_tenants
 
-    say("Starting a sandbox of Auth0 and Microsoft Entra on this machine. Nothing leaves it.")
+    say("Starting a sandbox of Auth0 and Microsoft Entra on this machine. The demo sends nothing to other machines.")
     folder = new_folder(out)
     rounds: Rounds = {"plan": [], "apply": [], "apply again": []}
 
@@ -130,7 +130,7 @@ class _Course:
 def _next() -> tuple[tuple[str, str], ...]:
     return (
         ("to do the same by hand, on a page", command_line("lab")),
-        ("to see whether a real tenant can be begun", command_line("doctor")),
+        ("to check whether you can start with a real tenant", command_line("doctor")),
     )
 
 
@@ -149,8 +149,8 @@ def _lines(folder: Path, rounds: Rounds, beside: str) -> Iterator[str]:
     yield from _totals(rounds)
     yield f"Forecast of fresh compared with its first cycle: {beside}"
     yield ""
-    yield "plan writes nothing; stopped tenants are refused on purpose; the second apply finds nothing left to do."
-    yield f"Whole sentences, pages, reports and journals: {folder}"
+    yield "plan writes nothing; some tenants are refused on purpose; the second apply finds nothing left to do."
+    yield f"Full messages, pages, reports and journals: {folder}"
     yield SANDBOX
 
 

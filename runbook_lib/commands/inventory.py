@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("tenants", type=click.Path(path_type=Path), required=False)
 @click.option("--auth0-domain", metavar="DOMAIN", default="", help="The Auth0 tenant, such as acme.eu.auth0.com.")
-@click.option("--client-id", metavar="ID", default="", help="A machine-to-machine application; left out: the secret is a token.")
+@click.option("--client-id", metavar="ID", default="", help="A machine-to-machine application; without it the secret is a token.")
 @click.option("--client-secret", metavar="REFERENCE", default="", help="env:NAME, file:PATH or keyring:SERVICE/USER.")
-@click.option("--cloud", default="", help="public, usgov, china or sandbox:READY_FILE; public when left out.")
-@click.option("--entra-client-id", metavar="ID", default="", help="For every row of --out, where all customers have the same.")
+@click.option("--cloud", default="", help="public (default), usgov, china or sandbox:READY_FILE.")
+@click.option("--entra-client-id", metavar="ID", default="", help="For every row of --out, if all customers share it.")
 @click.option("--entra-client-secret", metavar="REFERENCE", default="", help="The same.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="CSV", help="Tenants file to write; never overwrites.")
-@click.option("--with-unsure", is_flag=True, help="Write rows for unsure connections too, not for older ones alone.")
+@click.option("--with-unsure", is_flag=True, help="Write rows for unsure connections too, not only for older ones.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 def inventory(
     tenants: Path | None,
@@ -73,7 +73,7 @@ def inventory(
     counts = ", ".join(f"{sum(one.verdict.kind == kind for one in found)} {kind}" for kind in ("older", "newer", "unsure"))
     say(f"{len(found)} waad connections: {counts}.")
     if out:
-        say(f"{out}: {len(rows)} rows, turn_on is no. Fill in {', '.join(listing.left_open(settings))}; nothing else is open.")
+        say(f"{out}: {len(rows)} rows, turn_on is no. Fill in {', '.join(listing.left_open(settings))}; everything else is set.")
     next_commands(following)
 
 
@@ -83,5 +83,5 @@ def _next(count: int, out: Path | None, settings: TenantSettings) -> tuple[tuple
     if out:
         return ((f"when {', '.join(left_open(settings))} are filled in", command_line("run", out)),)
     if not count:
-        return (("this Auth0 tenant has no Microsoft Azure AD connection: look whether the domain is the right one", ""),)
+        return (("this Auth0 tenant has no Microsoft Azure AD connection: check the domain", ""),)
     return (("to write a tenants file to start from", again(out="tenants.csv")),)

@@ -21,12 +21,12 @@ _OWN_OPTIONS = ("fleet", "resume", "only", "out")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--fleet", is_flag=True, help="Open the page for many tenants, in place of the one for one.")
+@click.option("--fleet", is_flag=True, help="Open the page for many tenants instead of the page for one.")
 @click.option(
     "--resume", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Go on in the folder of an earlier run."
 )
 @click.option("--only", metavar="NAME", help="The tenant of TENANTS, or of the run to resume, that fills the form.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the page and what it leaves.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the page and its outputs.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[TENANTS] [JUPYTERLAB_OPTIONS]...")
 def lab(fleet: bool, resume: Path | None, only: str | None, out: Path | None, options: tuple[str, ...]) -> None:
     """Open a copy of the runbook in JupyterLab, a sandbox running next to it.
@@ -63,7 +63,10 @@ def lab(fleet: bool, resume: Path | None, only: str | None, out: Path | None, op
         click.echo(f"The page:   {serving.address}", err=True)
         click.echo(f"Its folder: {shown(str(folder))}", err=True)
         if is_root():
-            click.echo("JupyterLab runs as root, as you do: the address above gives root's rights here.", err=True)
+            click.echo(
+                "JupyterLab runs as root, because you do: anyone with the address above has root's rights on this machine.",
+                err=True,
+            )
         click.echo("To stop it: press Ctrl-C here. The page stays in its folder.", err=True)
         click.echo(f"To go on later: {command_line('lab', '--resume', shown(str(folder)))}", err=True)
         sys.exit(serving.process.wait())

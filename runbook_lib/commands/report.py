@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run_dirs", type=click.Path(path_type=Path, exists=True, file_okay=False), nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the summary; the run's own when there is one run.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the summary; by default the folder of the only run.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 def report(run_dirs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Rebuild a run's summary and reports from its journals, or make one summary of several runs, such as the shards of a fleet.

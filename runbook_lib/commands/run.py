@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 @click.argument("tenants", type=click.Path(path_type=Path), required=False)
 @click.option("--mode", type=click.Choice(["plan", "apply"]), help="plan, the default, writes nothing.")
 @click.option("--only", metavar="NAME", multiple=True, help="Only this tenant; may be given again.")
-@click.option("--jobs", type=click.IntRange(1, 200), default=16, show_default=True, help="So many tenants at a time.")
+@click.option("--jobs", type=click.IntRange(1, 200), default=16, show_default=True, help="Number of tenants to run at a time.")
 @click.option("--canary", type=click.IntRange(0), default=0, metavar="N", help="Run the first N alone, then the rest.")
 @click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Start no further tenant once N have failed.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN_DIR", help="Go on with a run: do what is not done.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="RUN_DIR", help="Continue a run: skip finished tenants.")
 @click.option("--failed", is_flag=True, help="With --resume: only tenants that failed or were blocked.")
 @click.option("--kernel", type=click.Choice(["auto", "warm", "stock"]), default="auto", help="stock: papermill's own engine.")
-@click.option("--shard", metavar="K/N", help="Only part K of N, by name, K from 0: for one task of many.")
-@click.option("--run-id", metavar="NAME", default="", help="A run that several tasks carry out: they meet in OUT/NAME.")
+@click.option("--shard", metavar="K/N", help="Run only shard K of N, by name, K from 0: one task of several.")
+@click.option("--run-id", metavar="NAME", default="", help="A run shared by several tasks, which meet in OUT/NAME.")
 @click.option("--executor", metavar="URL", default="", help="dask://HOST:PORT: tenants run on that cluster's workers.")
-@click.option("--out", metavar="FOLDER|URL", help="Where the runs go; a URL as fsspec knows it, such as s3://BUCKET/PATH.")
+@click.option("--out", metavar="FOLDER|URL", help="Folder for the runs, or an fsspec URL such as s3://BUCKET/PATH.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 def run(
     tenants: Path | None,
@@ -90,7 +90,7 @@ def run(
     except SettingsError as wrong:
         refuse(wrong, 2)
     if kernel == "auto" and (others := untested()):
-        say(f"Pages are executed by papermill's own engine, slower: the fast one was not tested with {', '.join(others)}.")
+        say(f"This run uses papermill's own engine, which is slower: the fast engine was not tested with {', '.join(others)}.")
 
     from runbook_lib.batch.command import Wanted, carry_out
     from runbook_lib.batch.machines.sharing import Shard

@@ -10,12 +10,12 @@ from runbook_lib.commands.terminal import refuse
 
 
 @click.command()
-@click.option("--ready-file", type=click.Path(path_type=Path), help="Written when the sandbox serves.")
+@click.option("--ready-file", type=click.Path(path_type=Path), help="File that the sandbox writes once it is ready.")
 @click.option(
-    "--tenants", type=click.IntRange(0, 100_000), default=0, show_default=True, help="This many more tenants like `fresh`."
+    "--tenants", type=click.IntRange(0, 100_000), default=0, show_default=True, help="Number of further tenants like `fresh`."
 )
-@click.option("--seed", default=7, show_default=True, help="Ids and secrets follow from it.")
-@click.option("--port", type=click.IntRange(0, 65_531), default=0, help="First of five ports; any free ones otherwise.")
+@click.option("--seed", default=7, show_default=True, help="Determines ids and secrets.")
+@click.option("--port", type=click.IntRange(0, 65_531), default=0, help="First of five ports; any free ports by default.")
 def sandbox(ready_file: Path | None, tenants: int, seed: int, port: int) -> None:
     """Run the sandbox in the foreground.
 

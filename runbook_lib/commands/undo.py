@@ -39,7 +39,7 @@ def undo(run_dir: Path, mode: str, only: tuple[str, ...], as_json: bool) -> None
     from runbook_lib.procedures.older_azure_ad import OLDER_AZURE_AD
     from runbook_lib.settings.model import RunMode
 
-    on_interrupt(f"What is taken back is on record, so that the same command goes on: {again()}")
+    on_interrupt(f"The journal records what is undone, so the same command continues: {again()}")
     try:
         with one_line() as tell:
             results = undo_run(run_dir, OLDER_AZURE_AD, RunMode(mode), only, say, tell)
@@ -79,7 +79,7 @@ def _totals(results: list[dict[str, Any]], mode: str) -> Iterator[str]:
     counts = Counter(row["status"] for result in results for row in result["steps"])
     told = ", ".join(f"{counts[status]} {status.word.lower()}" for status in Status if counts.get(status))
     wrote = " Nothing was written: add --mode apply to carry it out." if mode == "plan" else ""
-    yield f"{'Undo, planned' if mode == 'plan' else 'Undo'}: {told or 'nothing to take back'}.{wrote}"
+    yield f"{'Undo, planned' if mode == 'plan' else 'Undo'}: {told or 'nothing to undo'}.{wrote}"
     for result in results:
         if (report := Path(result["folder"]) / "undo.html").exists():
             yield f"Report of {result['name']}: {report}"
@@ -87,9 +87,9 @@ def _totals(results: list[dict[str, Any]], mode: str) -> Iterator[str]:
 
 def _next(mode: str, code: int, left: int) -> tuple[tuple[str, str], ...]:
     if mode == "plan" and code == 4:
-        return (("to take it back", again(mode="apply")),)
+        return (("to undo it", again(mode="apply")),)
     if code:
-        return (("when what is named above is corrected", again()),)
+        return (("once you have corrected the problems above", again()),)
     if left:
-        return (("look at what stays of this run: it stands above, each with its reason", ""),)
-    return (("nothing of this run is left to take back", ""),)
+        return (("look at what remains of this run; the lines above give the reasons", ""),)
+    return (("nothing of this run is left to undo", ""),)

@@ -72,7 +72,7 @@ CLOUDS: Mapping[str, Cloud] = {
 def checked_cloud(value: str) -> str:
     """Return the name of a cloud. Raises `ValueError` for an unknown one."""
     if value not in CLOUDS and not value.startswith("sandbox:"):
-        raise ValueError(f"is none of {', '.join(CLOUDS)} or sandbox:READY_FILE")
+        raise ValueError(f"is not one of {', '.join(CLOUDS)} or sandbox:READY_FILE")
     return value
 
 
@@ -97,7 +97,8 @@ def sandbox_cloud(ready_file: Path) -> Cloud:
         scrubber.register(str(ready.get("control_token", "")))
     except (OSError, ValueError, KeyError, TypeError):
         raise ValueError(
-            "cloud: names a ready file that is not there or not of a sandbox; start one with: python -m runbook_lib sandbox"
+            "cloud: names a ready file that does not exist or does not belong to a sandbox; start a sandbox with: python "
+            "-m runbook_lib sandbox"
         ) from None
     if not all(map(_ORIGIN.fullmatch, (authority, graph.removesuffix("/v1.0"), f"https://{domain}"))):
         raise ValueError("cloud: the ready file names an address outside this machine")

@@ -39,14 +39,14 @@ def as_pem(text: str, name: str, column: str, now: datetime) -> str:
         if kind == "ENCRYPTED PRIVATE KEY" or "ENCRYPTED" in body:
             raise refused(f"the key in {name} is encrypted", "RB-601", name, column)
     if "OPENSSH PRIVATE KEY" in text or "PuTTY-User-Key-File" in text or "BEGIN PGP" in text:
-        raise refused(f"{name} holds a key of another program's kind", "RB-612", name, column)
+        raise refused(f"{name} holds a key in another program's format", "RB-612", name, column)
     keys = [_pem(kind, body) for kind, body in blocks if kind in _KEYS]
     certificates = [_certificate(body) for kind, body in blocks if kind in _CERTIFICATES]
     certificates += [one for kind, body in blocks if kind in _ONLY_CERTIFICATES for one in _certificates_of(body)]
     if not keys and any(kind == "EC PRIVATE KEY" for kind, _ in blocks):
         raise refused(f"the key in {name} is not an RSA key", "RB-607", name, column)
     if not blocks or not (keys or certificates):
-        raise refused(f"{name} holds no whole key and no whole certificate", "RB-607", name, column)
+        raise refused(f"{name} holds neither a complete key nor a complete certificate", "RB-607", name, column)
     if not (keys and certificates) and len(_BEGINS.findall(text)) > len(keys) + len(certificates):
         raise refused(f"a key or certificate in {name} is cut off", "RB-607", name, column)
     privates = [_rsa_key(key, name, column) for key in keys]

@@ -166,7 +166,7 @@ class TenantSettings(BaseModel):
         cloud = self.find_cloud()
         if cloud.is_sandbox:
             if self.auth0_domain != cloud.auth0_domain:
-                raise ValueError("auth0_domain: is not the sandbox's; in the sandbox no other is allowed")
+                raise ValueError("auth0_domain: is not the domain of the sandbox, which accepts no other")
         else:
             check_auth0_domain(self.auth0_domain)
         return self
@@ -176,18 +176,22 @@ class TenantSettings(BaseModel):
         given = [name for name in ("scim_endpoint", "scim_token", "oidc_client_id") if getattr(self, name)]
         if self.auth0_client_secret:
             if given:
-                raise ValueError(f"{given[0]}: is for tenants whose Auth0 side is handed over; here auth0_client_secret is given")
+                raise ValueError(f"{given[0]}: applies only if the Auth0 side is handed over, but auth0_client_secret is set")
             return
         if self.auth0_client_id:
             raise ValueError("auth0_client_secret: is empty, though auth0_client_id is not")
         if not self.entra_client_id and not self.entra_client_secret:
-            raise ValueError("auth0_client_secret: is empty, and so is the Entra sign-in; one side has to be yours")
+            raise ValueError(
+                "auth0_client_secret: is empty, and so is the Entra sign-in; this run must sign in to at least one side"
+            )
         if self.scim_endpoint:
             self._check_endpoint()
             if not self.oidc_client_id:
-                raise ValueError("oidc_client_id: is missing; with scim_endpoint it names the sign-in application")
+                raise ValueError(
+                    "oidc_client_id: is missing; scim_endpoint requires it, because it names the sign-in application"
+                )
         elif given:
-            raise ValueError(f"{given[0]}: is given without scim_endpoint")
+            raise ValueError(f"{given[0]}: is set without scim_endpoint")
 
     def _check_endpoint(self) -> None:
         """Raise `ValueError` unless the endpoint is this connection's: Entra is told to send the token there."""
@@ -195,7 +199,7 @@ class TenantSettings(BaseModel):
         if found is None or found["domain"] != self.auth0_domain:
             raise ValueError(f"scim_endpoint: is not of the form https://{self.auth0_domain}/scim/v2/connections/con_…")
         if self.auth0_connection.startswith("con_") and found["connection"] != self.auth0_connection:
-            raise ValueError("scim_endpoint: is that of another connection than auth0_connection")
+            raise ValueError("scim_endpoint: belongs to another connection than auth0_connection")
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any], *, row: int | None = None) -> TenantSettings:
@@ -279,9 +283,9 @@ _WORDS = {
     "string_type": "is not a text",
     "tuple_type": "is not a list",
     "extra_forbidden": "does not belong here",
-    "literal_error": "is none of {expected}",
+    "literal_error": "is not one of {expected}",
     "int_parsing": "is not a whole number",
-    "int_parsing_size": "is not a whole number of a usual size",
+    "int_parsing_size": "is a whole number outside the usual range",
     "int_from_float": "is not a whole number",
     "int_type": "is not a whole number",
     "greater_than_equal": "is less than {ge}",
@@ -376,7 +380,7 @@ def _in_words(error: Mapping[str, Any]) -> str:
             return "is empty"
         return str(error["msg"]).removeprefix("Value error, ")
     context = dict(error.get("ctx") or {})
-    words = _WORDS.get(error["type"], "is not of the form that the manual shows").format_map(context)
+    words = _WORDS.get(error["type"], "does not have the form that the documentation shows").format_map(context)
     known = re.findall("'([^']+)'", str(context.get("expected", "")))
     near = nearest(str(error["input"]), known) if known else ""
     return f"{words.replace(chr(39), '')}. Did you mean {near}?" if near else words.replace("'", "")

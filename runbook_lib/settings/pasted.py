@@ -88,7 +88,7 @@ def damage(column: str, value: str) -> str:
     if "\ufffd" in value:
         return "holds \ufffd where another program has lost a letter; type the value again"
     if before := misread(value):
-        return f"holds letters that another program has misread; type it again, perhaps {before}"
+        return f"holds letters that another program misread; type the value again, perhaps {before}"
     if _SCIENTIFIC.fullmatch(value):
         return "was turned into a number by the spreadsheet; format the column as text and type the value again"
     if column == "token_lifetime_days" and _DATE.fullmatch(value):

@@ -38,7 +38,7 @@ def resolve(reference: str, *, column: str = "") -> Secret:
         octets = _from_keyring(place, column).encode()
     elif kind == "memory":
         raise SettingsError(
-            f"{place} was typed on a page, which kept it in memory only and is closed",
+            f"{place} was typed on a page that kept it only in memory, and that page is closed",
             f"Put the secret into the environment or a file, write env:NAME or file:PATH for {place} in the settings.json of the "
             "tenant's folder (or in the tenants file), then run the same command again; nothing was sent",
             column=column,
@@ -58,7 +58,7 @@ def _from_file(place: str, column: str) -> bytes:
         with path.open("rb") as opened:
             octets = opened.read(_SECRET_FILE_LIMIT + 1)
     except (OSError, RuntimeError, ValueError) as unreadable:
-        why = getattr(unreadable, "strerror", None) or "it is no path"
+        why = getattr(unreadable, "strerror", None) or "it is not a path"
         raise SettingsError(f"file:{place} cannot be read ({why})", "Check the path and its rights", column=column) from None
     if len(octets) > _SECRET_FILE_LIMIT:
         raise SettingsError(f"file:{place} is too large for a secret", "Name the file that holds only the secret", column=column)

@@ -61,7 +61,7 @@ def secret_text(octets: bytes, name: str, column: str = "", now: datetime | None
     if "-----BEGIN" in text or text.startswith("PuTTY-User-Key-File"):
         if column == "auth0_client_secret":
             raise SettingsError(
-                f"{name} holds a key, and Auth0 is signed in to with a client secret or a token",
+                f"{name} holds a key, but a sign-in to Auth0 takes a client secret or a token",
                 "Name the application's client secret (Applications > the application > Settings)",
                 column=column,
             )
@@ -112,17 +112,17 @@ def _unwrapped(text: str) -> bytes | None:
 
 def _one_line(text: str, name: str, column: str) -> str:
     if "PRIVATE KEY" in text or "BEGIN CERTIFICATE" in text:
-        raise refused(f"{name} holds no whole key and no whole certificate", "RB-607", name, column)
+        raise refused(f"{name} holds neither a complete key nor a complete certificate", "RB-607", name, column)
     if _OTHER_KEY.match(text):
         raise refused(f"{name} holds a key as JSON or XML, or a public one", "RB-607", name, column)
     if _PLACEHOLDER.fullmatch(text):
         raise refused(f"{name} holds the name of a variable, an address or a mask, and not the secret", "RB-613", name, column)
     if column == "entra_client_secret" and _THUMBPRINT.fullmatch(text):
-        raise refused(f"{name} holds a certificate's thumbprint, which is no secret", "RB-605", name, column)
+        raise refused(f"{name} holds the thumbprint of a certificate, which is not a secret", "RB-605", name, column)
     if "\n" in text or "\r" in text or _MORE.match(text) or _ASSIGNMENT.fullmatch(text):
-        raise refused(f"{name} holds more than a secret", "RB-611", name, column)
+        raise refused(f"{name} holds more than the secret", "RB-611", name, column)
     if column in SECRET_REFERENCES and not (text.isascii() and text.isprintable() and " " not in text):
-        raise refused(f"{name} holds a character that no secret has", "RB-615", name, column)
+        raise refused(f"{name} holds a character that no secret contains", "RB-615", name, column)
     if column == "entra_client_secret" and _GUID.fullmatch(text):
-        raise refused(f"{name} holds a GUID, which is a Secret ID and no secret", "RB-609", name, column)
+        raise refused(f"{name} holds a GUID, which is a Secret ID and not a secret", "RB-609", name, column)
     return text

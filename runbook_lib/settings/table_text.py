@@ -85,7 +85,7 @@ def rows_of(text: str, known: Sequence[str]) -> list[tuple[int, list[str]]]:
     for mark, kind in _OTHERS.items():
         if text.lstrip("\ufeff \t\r\n").startswith(mark):
             do_now = {"YAML": "Name it .yaml", "JSON": f"{AS_CSV}, or name it .yaml: YAML takes JSON too"}.get(kind, AS_CSV)
-            raise SettingsError(f"the file holds {kind} and no table", do_now)
+            raise SettingsError(f"the file holds {kind} instead of a table", do_now)
     said = _SEPARATOR.match(text)
     body = (text[said.end() :] if said else text.removeprefix("\ufeff")).removesuffix(_OF_DOS)
     delimiter = said[1] if said else _delimiter(body, known)
@@ -147,7 +147,7 @@ def _without_empty_columns(rows: list[tuple[int, list[str]]]) -> list[tuple[int,
     unnamed = {place for place, cell in enumerate(header) if not cell}
     for number, cells in rows:
         if any(cell for place, cell in enumerate(cells) if place in unnamed):
-            raise SettingsError("a column without a name holds values", "Name the column or empty it", row=number)
+            raise SettingsError("a column has values but no name", "Give the column a name or remove its values", row=number)
     cut = [(number, cells if any(cells[len(header) :]) else cells[: len(header)]) for number, cells in rows]
     return [(number, [cell for place, cell in enumerate(cells) if place not in unnamed]) for number, cells in cut]
 

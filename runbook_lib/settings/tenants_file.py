@@ -32,7 +32,7 @@ def read_tenants(path: Path, *, is_to_run: bool = True) -> tuple[TenantSettings,
     is_yaml = path.suffix.lower() in (".yaml", ".yml")
     rows = _yaml_rows(text) if is_yaml else _csv_rows(text)
     if not rows:
-        raise SettingsError(f"{path.name} names no tenant", "Add one row for each tenant; an empty list never means all")
+        raise SettingsError(f"{path.name} contains no tenant", "Add one row for each tenant; an empty list never means all")
     tenants: list[tuple[int, TenantSettings]] = []
     problems: list[Problem] = []
     for number, row in rows:
@@ -93,7 +93,7 @@ def _uneven(row: int, count: int, wanted: int) -> Problem:
 
 def _header(names: list[str], row: int) -> list[str]:
     if extras := [name for name in names if name in EXTRAS]:
-        raise SettingsError("a CSV cannot carry this column", "Write a YAML file", row=row, column=", ".join(extras))
+        raise SettingsError("a CSV file cannot contain this column", "Write a YAML file", row=row, column=", ".join(extras))
     if unknown := [name for name in names if name not in COLUMNS]:
         raise unknown_names("column", unknown, COLUMNS, row=row)
     if doubled := _twice(names):
@@ -165,7 +165,9 @@ def _refuse_growth(document: yaml.Node | None) -> None:
         return weights[id(node)]
 
     if document is not None and weight(document) >= GROWTH_LIMIT:
-        raise SettingsError("the YAML's aliases make it too large or lead in a circle", "Write the values out")
+        raise SettingsError(
+            "the YAML's aliases make it too large or refer to each other in a circle", "Replace the aliases by their values"
+        )
 
 
 def _entries(document: yaml.Node | None) -> list[yaml.Node]:

@@ -27,7 +27,7 @@ def checked_text(value: Any) -> Any:
         what_to_do = "a line end; write the value on one line" if bad in "\r\n" else "type the value again by hand"
         raise ValueError(f"holds the invisible character U+{ord(bad):04X}; {what_to_do}")
     if looks_like_secret(text):  # a name is on pages and in folders' names, and a cut or a slug of it would pass the scrubber
-        raise ValueError("looks like a token, a key or a password; secrets are only ever named by a reference")
+        raise ValueError("looks like a token, a key or a password; give a reference to the secret instead")
     return text.strip()
 
 
@@ -35,7 +35,7 @@ def checked_entra_tenant(value: str) -> str:
     """Return a tenant id or a domain name in lower case. Raises `ValueError`."""
     is_domain = bool(_DNS_NAME.fullmatch(value.lower())) and len(value) <= _DNS_NAME_LIMIT
     if not is_guid(value) and (not is_domain or value.replace(".", "").isdigit()):
-        raise ValueError("is neither a tenant id (GUID) nor a domain name; common and organizations name no tenant")
+        raise ValueError("is neither a tenant id (GUID) nor a domain name; common and organizations do not name a tenant")
     return value.lower()
 
 
@@ -83,8 +83,8 @@ def check_auth0_domain(domain: str) -> None:
         raise ValueError("auth0_domain: is empty")
     if not _AUTH0_DOMAIN.fullmatch(domain) or domain.startswith("manage."):
         raise ValueError(
-            "auth0_domain: is not of the form <tenant>.auth0.com or <tenant>.<region>.auth0.com; "
-            "a custom domain cannot be used here, take the tenant's own from the Auth0 dashboard"
+            "auth0_domain: is not of the form <tenant>.auth0.com or <tenant>.<region>.auth0.com; a custom domain does not "
+            "work here: use the tenant's own domain from the Auth0 dashboard"
         )
 
 

@@ -144,7 +144,7 @@ def test_a_tenants_file_says_how_to_sign_in_and_json_tells_all(sandbox, tenant, 
     ("changes", "code", "words"),
     [
         ({"client-secret": "hunter2hunter2"}, 2, "is not a reference"),
-        ({"auth0-domain": "evil.example.com"}, 2, "is not the sandbox's"),
+        ({"auth0-domain": "evil.example.com"}, 2, "is not the domain of the sandbox"),
         ({"client-secret": ""}, 2, "--client-secret is not given"),
         ({"out": "mine.yaml"}, 2, "would be read as YAML"),
         ({"client-id": "nobody"}, 3, "Auth0 refused the sign-in"),

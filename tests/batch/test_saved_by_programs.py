@@ -219,8 +219,8 @@ def test_a_value_is_read_as_it_can_only_be_meant(column, cell, meant, read):
         ("scim_app_name", "#N/D", "is a spreadsheet's error"),
         ("token_lifetime_days", "1.000", "is neither a number of days"),  # a thousand, and not one
         ("token_lifetime_days", '"1,000"', "is neither a number of days"),
-        ("name", "M\u00c3\u00bcller", "misread; type it again, perhaps M\u00fcller"),
-        ("name", "M\u221a\u00baller", "misread; type it again, perhaps M\u00fcller"),
+        ("name", "M\u00c3\u00bcller", "misread; type the value again, perhaps M\u00fcller"),
+        ("name", "M\u221a\u00baller", "misread; type the value again, perhaps M\u00fcller"),
         ("name", "M\ufffdller", "where another program has lost a letter"),
         ("scim_app_name", '"Acme\nSCIM"', "holds the invisible character U+000A; a line end; write the value on one line"),
     ],
@@ -276,11 +276,13 @@ def test_a_value_that_is_too_short_or_long_is_told_in_our_words(cell, words, rea
     "content", ["<html><table><tr><td>name", '[{"name": "contoso"}]', '{"tenants": []}', "{\\rtf1 name}", "%PDF-1.7\n"]
 )
 def test_a_file_of_another_kind_is_named(content, read):
-    assert "and no table. Save it as CSV UTF-8" in str(refused(read, content))
+    assert "instead of a table. Save it as CSV UTF-8" in str(refused(read, content))
 
 
 def test_yaml_under_the_name_of_a_table_is_named(read):
-    assert str(refused(read, "- name: contoso\n")) == "Reading the settings: the file holds YAML and no table. Name it .yaml."
+    assert str(refused(read, "- name: contoso\n")) == (
+        "Reading the settings: the file holds YAML instead of a table. Name it .yaml."
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,7 @@ def test_yaml_under_the_name_of_a_table_is_named(read):
         ("- name: @a\n", "Put the value into quotes"),
         ("- name: *a\n", "Put the value into quotes"),
         ("- name: a: b\n", "Put a value with a colon into quotes"),
-        ("tenants:\n", "names no tenant"),
+        ("tenants:\n", "contains no tenant"),
     ],
 )
 def test_yaml_that_cannot_be_read_names_its_repair(content, words, read):
@@ -412,4 +414,4 @@ def test_a_pipe_or_a_device_is_refused_at_once(read, tmp_path):
 
 
 def test_a_ready_file_that_is_a_device_is_refused_at_once(read):
-    assert "names a ready file that is not there" in str(refused(read, table(row(cloud="sandbox:/dev/zero"))))
+    assert "names a ready file that does not exist" in str(refused(read, table(row(cloud="sandbox:/dev/zero"))))

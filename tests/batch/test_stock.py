@@ -127,7 +127,7 @@ def test_warm_kernels_are_refused_with_another_release_and_auto_says_what_it_tak
     assert (refused.exit_code, newer in refused.stderr, list(tmp_path.iterdir())) == (2, True, [])
     told = CliRunner().invoke(main, arguments)
     assert told.exit_code == 0
-    assert f"Pages are executed by papermill's own engine, slower: the fast one was not tested with {newer}." in told.stderr
+    assert f"This run uses papermill's own engine, which is slower: the fast engine was not tested with {newer}." in told.stderr
 
 
 def test_a_stop_is_one_class_for_both_ways():

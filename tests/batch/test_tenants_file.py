@@ -127,7 +127,7 @@ def test_yaml_values_stay_as_written(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "header", "place", "words"),
     [
-        ([], HEADER, "", "names no tenant"),
+        ([], HEADER, "", "contains no tenant"),
         ([row()], f"{HEADER},extra", "row 1, column extra", "no such column"),
         ([row()], HEADER.replace("turn_on", "turn_off"), "row 1, column turn_off", "Did you mean turn_on"),
         ([row()], HEADER.replace("turn_on", "name"), "row 1, column name", "twice"),
@@ -169,9 +169,9 @@ def test_a_bad_file_is_refused_with_row_and_column(tmp_path, rows, header, place
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
-        ("", "", "names no tenant"),
-        ("[]", "", "names no tenant"),
-        ("tenants: []", "", "names no tenant"),
+        ("", "", "contains no tenant"),
+        ("[]", "", "contains no tenant"),
+        ("tenants: []", "", "contains no tenant"),
         ("tenants", "", "not a list of tenants"),
         ("- contoso", "", "not a list of tenants"),
         (f"defaults: {{}}\ntenants:\n{entry()}", "", "not a list of tenants"),
@@ -188,7 +188,7 @@ def test_a_bad_file_is_refused_with_row_and_column(tmp_path, rows, header, place
         (entry() + "  deletion_threshold: 0\n", "row 1, column deletion_threshold", "is less than 1."),
         (entry() + "  deletion_threshold: 9000000\n", "row 1, column deletion_threshold", "is more than 100000."),
         (entry() + "  mapping: [userName]\n", "row 1, column mapping", "entry 1 is not a mapping of names to values."),
-        (entry() + "  accept: [everything]\n", "row 1, column accept", "entry 1 is none of turn-common-endpoint-off"),
+        (entry() + "  accept: [everything]\n", "row 1, column accept", "entry 1 is not one of turn-common-endpoint-off"),
         (entry() + "  assign: []\n", "row 1, column assign", "list is empty"),
         (entry() + "  mapping:\n", "row 1, column mapping", "list is empty"),
         (entry() + "  mapping: {scim: a, auth0: b}\n", "row 1, column mapping", "is not a list"),
@@ -196,7 +196,7 @@ def test_a_bad_file_is_refused_with_row_and_column(tmp_path, rows, header, place
         (entry() + " turn_on: no\n", "row ", "cannot be read"),
         (entry() + "---\n" + entry(), "row ", "cannot be read"),
         ("[" * 5_000, "", "nested too deeply"),
-        ("- &a [*a]", "", "lead in a circle"),
+        ("- &a [*a]", "", "refer to each other in a circle"),
         (entry() + '  "Zx9-very-secret": x\n', "row 1, column (not a name)", "no such setting"),
         (entry() + '  "Zx9-very-secret": x\n' * 2, "row 1, column (not a name)", "twice"),
         (entry(auth0_client_secret="[very-secret]"), "row 1, column auth0_client_secret", "is not a text"),
@@ -218,9 +218,9 @@ def test_all_problems_of_a_file_are_told_together_one_line_each(tmp_path):
     ]
     assert str(refusal(written(tmp_path, *rows))).splitlines() == [
         "Reading the settings: 5 problems in 4 rows",
-        "  row 2, column auth0_domain: is not of the form <tenant>.auth0.com or <tenant>.<region>.auth0.com; "
-        "a custom domain cannot be used here, take the tenant's own from the Auth0 dashboard",
-        "  row 3, column cloud: is none of public, usgov, china or sandbox:READY_FILE",
+        "  row 2, column auth0_domain: is not of the form <tenant>.auth0.com or <tenant>.<region>.auth0.com; a custom "
+        "domain does not work here: use the tenant's own domain from the Auth0 dashboard",
+        "  row 3, column cloud: is not one of public, usgov, china or sandbox:READY_FILE",
         "  row 3, column turn_on: is neither yes nor no",
         "  row 4, column entra_client_secret: env:MISSING is empty or not set. Set it, then run again; nothing was sent",
         "  row 5, column name: the same name as row 4. Give each tenant a name of its own",

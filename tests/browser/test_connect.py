@@ -157,7 +157,7 @@ def test_what_is_typed_is_judged_while_typing(guide):
     domain = guide.page.get_by_label("Auth0 domain")
     domain.press_sequentially("login.customer.com")
     expect(domain).to_have_attribute("aria-invalid", "true")
-    expect(guide.start_card).to_contain_text("a custom domain cannot be used here")
+    expect(guide.start_card).to_contain_text("a custom domain does not work here")
     domain.fill("acme.eu.auth0.com")
     expect(domain).not_to_have_attribute("aria-invalid", "true")
 

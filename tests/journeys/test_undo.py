@@ -97,7 +97,7 @@ def test_the_command_plans_then_undoes(sandbox, tenant, carry_out, entra):
     done = CliRunner().invoke(main, ["undo", str(run.out.parent), "--mode", "apply", "--json"])
     [result] = json.loads(done.stdout)
     assert (done.exit_code, result["status"], result["left"]) == (0, "done", 1), done.output  # the test user's profile
-    assert "look at what stays of this run" in done.stderr
+    assert "look at what remains of this run" in done.stderr
     assert not [p for p in entra("fresh").service_principals.values() if p["displayName"].startswith("Acme SCIM")]
 
 

@@ -250,7 +250,7 @@ def test_a_credential_in_a_variable_is_read_like_one_in_a_file(monkeypatch):
 
 
 def test_a_key_for_auth0_is_named_as_none_that_signs_in(read):
-    with pytest.raises(SettingsError, match="Auth0 is signed in to with a client secret or a token"):
+    with pytest.raises(SettingsError, match="a sign-in to Auth0 takes a client secret or a token"):
         read(GOOD, column="auth0_client_secret")
 
 

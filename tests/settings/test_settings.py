@@ -133,7 +133,7 @@ def test_a_bad_value_is_refused_by_the_name_of_its_column(column, value):
         ("test_user", "adele\u202e@contoso.com", "the invisible character U+202E; type the value again by hand"),
         ("test_user", "adele", "neither a user principal name such as adele@contoso.com nor an object id (GUID)"),
         ("entra_tenant", "common", "neither a tenant id (GUID) nor a domain name"),
-        ("cloud", "Public", "none of public, usgov, china or sandbox:READY_FILE"),
+        ("cloud", "Public", "not one of public, usgov, china or sandbox:READY_FILE"),
     ],
 )
 def test_a_refusal_says_what_would_be_right(column, value, words):
@@ -181,7 +181,7 @@ def test_a_literal_secret_is_refused_and_not_repeated(column, secret):
 )
 def test_a_token_in_any_other_column_is_refused_and_not_repeated(column, value):
     """A name is a folder's name and a heading: cut or turned into a slug it would pass every scrubber."""
-    with pytest.raises(SettingsError, match="secrets are only ever named by a reference") as refused:
+    with pytest.raises(SettingsError, match="give a reference to the secret instead") as refused:
         TenantSettings.from_parameters({**GOOD, column: value})
     assert (refused.value.column, value[:12] in str(refused.value)) == (column, False)
 
