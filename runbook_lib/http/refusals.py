@@ -54,16 +54,17 @@ def api_error(attempted: str, status: int, body: Any, headers: Mapping[str, str]
     else:
         code, message, request_id = "", "", ""
     kind = SlowDown if status in (429, 503) else ApiError
-    do_now = _do_now(service, host_of(attempted), status, code, f"{message} {inner}" if isinstance(inner, dict) else message)
+    do_now = _do_now(service, attempted, status, code, f"{message} {inner}" if isinstance(inner, dict) else message)
     error = kind(attempted, status, code, scrubber.scrub(message), request_id, do_now)
     if isinstance(error, SlowDown):
         error.retry_after_s = asked_wait_s(headers)
     return error
 
 
-def _do_now(service: str, host: str, status: int, code: str, text: str) -> str:
-    names = {"host": host, "scope": text.rsplit("any of: ", 1)[-1]}
-    if found := find(service, f"{status} {code}", code, str(status), text=text):
+def _do_now(service: str, attempted: str, status: int, code: str, text: str) -> str:
+    names = {"host": host_of(attempted), "scope": text.rsplit("any of: ", 1)[-1]}
+    thing = attempted.partition("?")[0].rpartition("/")[2]  # the collection that a POST adds to
+    if found := find(service, f"{status} {thing}", f"{status} {code}", code, str(status), text=text):
         return found.words(**names)
     return {
         400: "Read the service's words above; the request was refused as it stands",

@@ -218,7 +218,7 @@ def graph(code, message=""):
         ("auth0", 404, auth0("", "This connection type does not support SCIM. Try another"), "RB-319"),
         ("auth0", 400, auth0("", "SCIM cannot be enabled when the Azure AD common endpoint is used."), "RB-317"),
         ("auth0", 400, auth0("invalid_body"), "RB-320"),
-        ("auth0", 409, auth0(""), "RB-318"),
+        ("auth0", 409, auth0(""), "RB-325"),
         ("auth0", 429, auth0("too_many_requests"), "RB-323"),
         ("auth0", 503, None, "RB-324"),
         ("graph", 401, graph("InvalidAuthenticationToken"), "RB-401"),
@@ -238,6 +238,12 @@ def test_each_answer_of_a_service_has_the_remedy_of_its_cause(service, status, b
     error = api_error("GET https://acme.auth0.com/api/v2/x", status, body, {}, service=service)
     assert isinstance(error, ApiError)
     assert code_of(error.do_now) == code
+
+
+def test_a_third_scim_token_is_told_from_another_thing_that_is_there_already():
+    path = "https://acme.auth0.com/api/v2/connections/con_1/scim-configuration"
+    told = [api_error(f"POST {url}", 409, auth0(""), {}, service="auth0").do_now for url in (f"{path}/tokens", path)]
+    assert list(map(code_of, told)) == ["RB-318", "RB-325"]
 
 
 def test_a_missing_scope_is_named():
