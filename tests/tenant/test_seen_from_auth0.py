@@ -80,7 +80,8 @@ def test_a_step_is_verified_by_what_proves_it_and_by_nothing_less(evidence, step
 
 @pytest.mark.parametrize("ended", [frozenset(), frozenset({"tok_1"})])
 def test_a_token_that_has_ended_is_no_evidence(ended):
-    readings = {"scim_configuration": None, "scim_tokens": (TOKEN,), "scim_log": None, "user_count": 3, "known_as_test_user": ()}
+    readings = {"scim_configuration": None, "scim_tokens": (TOKEN,), "scim_log": None, "known_as_test_user": ()}
+    readings["seen_users"] = SimpleNamespace(total=3)
     view = SimpleNamespace(
         read=lambda fact: readings[fact.name],
         memory=Memory(expired_ids=ended),
