@@ -30,12 +30,13 @@ from tests.builders import (
     STAFF,
     USER,
     USER_ID,
+    Memory,
     planned,
     profile,
     refusal,
     waiting,
 )
-from tests.steps.sheet import ENTRA, handover
+from tests.steps.sheet import AUTH0_SENT, ENTRA, handover
 from tests.steps.undone import Trial, written
 
 UNLINKED = {"test_user_profiles": (profile(None),), "assignments": ()}
@@ -289,12 +290,44 @@ def test_4_2_refuses_a_user_who_is_not_in_the_scope_of_the_job():
         on_demand(forecast_when_asked=lambda: Forecast((outside,)))
 
 
+# Without a sign-in to Auth0
+
+
+def test_4_2_without_auth0_takes_the_verdict_of_entra_once():
+    memory = Memory(tested_ids=frozenset({"earlier"}))
+    assigned = replace(ACCESS, created_at="2026-01-05T09:07:00Z")
+    finding, change = planned("4.2", AUTH0_SENT, memory=memory, assignments=(assigned,))
+    assert finding == Finding("This run cannot see whether the person kept their user id in Auth0.")
+    assert (change.on, change.diffs) == ("user Adele", (Diff("user Adele", "provisioned on demand", "", "updated in Auth0"),))
+    assert change.request == on_demand()[0].request
+    assert (change.undo, change.confirm) == ({"kind": "on-demand"}, None)
+    assert change.patience == on_demand(assignments=(assigned,))[0].patience
+    answer = Response(200, {"key": '{"result":"Success"}', "value": "{}"})
+    assert change.evidence is not None
+    assert change.evidence(answer) == ()
+    assert change.receive(answer) == {"tested": USER_ID}
+    assert memory.tested_ids == {"earlier", USER_ID}
+
+
+@pytest.mark.parametrize("missing", ["enterprise_application", "job", "schema"])
+def test_4_2_without_auth0_waits_for_the_mappings(missing):
+    diff = Diff("user Adele", "provisioned on demand", "", "updated in Auth0")
+    found = waiting("4.2", AUTH0_SENT, **{missing: None})
+    assert found == ("3.12", "The provisioning job with its mappings", (diff,))
+
+
+def test_4_2_without_auth0_refuses_a_test_user_whom_entra_does_not_know():
+    reason, _ = refusal("4.2", AUTH0_SENT, test_user=None)
+    assert reason == "Entra has no user adele@contoso.com"
+
+
 # On the sheet of the administrator
 
 
 def test_4_1_and_4_2_on_the_sheet_name_the_test_user():
     found = handover("4.1", ENTRA)
     assert (found.where, found.values) == ("Enterprise applications > the new application > Manage > Provisioning", ())
+    assert found.clicks == ("Do not start provisioning yet.", "Open Provision on demand.")
     found = handover("4.2", ENTRA)
     assert found.where == "Enterprise applications > the new application > Provisioning > Provision on demand"
     assert found.values == (("User", "adele@contoso.com"),)
