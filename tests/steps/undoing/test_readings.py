@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runbook_lib.core.errors import ApiError
+from runbook_lib.engine.recovery import Doubt
 from runbook_lib.services.entra.models import Application, SavedCredentials
 from runbook_lib.steps.undoing.readings import (
     InEntra,
@@ -15,10 +16,11 @@ from runbook_lib.steps.undoing.readings import (
     is_listed_late,
     jobs_now,
     jobs_of,
+    may_be_emptied,
     running_jobs,
     tokens_in_entra,
 )
-from runbook_lib.tenant.written import Record
+from runbook_lib.tenant.written import Emptied, Record
 from tests.builders import ACCESS, JOB, PRINCIPAL, PRINCIPAL_ID, RUNNING, SAVED, schema, token
 from tests.engine.world import api_error
 from tests.steps.undone import EVERYTHING, HELD, RUNNING_JOBS, SHORT, Tenant, later, written
@@ -199,6 +201,46 @@ def test_what_was_made_within_five_minutes_may_be_listed_late(after_s, late):
     found = Tenant()
     found.graph.service.date = TEN + timedelta(seconds=after_s)
     assert is_listed_late(written("assignments"), found) is late
+
+
+def emptied(ago_s, *, is_certain=True):
+    """Return a record by which an earlier undo took the token out, or may have, so many seconds before now."""
+    return Record((), emptied_before={PRINCIPAL_ID: Emptied((TEN - timedelta(seconds=ago_s)).isoformat(), is_certain)})
+
+
+@pytest.mark.parametrize(
+    ("record", "is_asked"),
+    [(emptied(299), True), (emptied(300), False), (emptied(299, is_certain=False), False), (Record(()), False)],
+)
+def test_what_an_earlier_undo_took_out_lately_may_be_listed_still_and_a_test_tells(record, is_asked):
+    assert holds(record) == (True, [TEST] if is_asked else [])
+    assert holds(record, answer=api_error(400)) == (not is_asked, [TEST] if is_asked else [])
+
+
+@pytest.mark.parametrize(
+    ("record", "step", "may_be"),
+    [
+        (Record(()), "-1", False),
+        (Record(()), "-2", True),
+        (emptied(299), "-1", True),
+        (emptied(300), "-1", False),
+        (emptied(300), "-2", True),
+    ],
+)
+def test_the_token_may_be_out_where_a_request_for_that_is_in_doubt_or_was_a_moment_ago(record, step, may_be):
+    fact, found = may_be_emptied(record, ENTRA, "-2"), Tenant()
+    found.memory.doubts = (Doubt(step, "PUT /it", TEN, None, ()),)
+    assert (fact.name, fact.is_derived, fact.look(found)) == (f"may be emptied {SHORT}", True, may_be)
+
+
+def test_a_job_that_seems_to_be_gone_is_looked_for_a_second_time():
+    fact = ENTRA.jobs_looked_for("job")
+    assert (fact.name, fact.is_derived) == ("the job job", True)
+    found = Tenant(provisioning_jobs_IN=[(OTHER,), (JOB,)])
+    assert fact.look(found) == (JOB,)
+    assert found.forgotten == [ENTRA.principal.name, ENTRA.jobs.name]
+    found = Tenant(provisioning_jobs_IN=[(JOB,)])
+    assert (fact.look(found), found.forgotten) == ((JOB,), [])
 
 
 def held(tokens, *, own=(), answer=None, record=None, **readings):
