@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -15,6 +17,23 @@ from tests.reliability.laboratory import Laboratory, number_of_the_request
 from tests.reliability.people import Colleagues
 
 LATE = ({"calls": 1}, {"seconds": 120})
+
+
+@contextlib.contextmanager
+def killed_after_saving_secrets(lab: Laboratory) -> Iterator[None]:
+    """End what runs inside before its first request after Entra has saved or emptied the secrets."""
+    handler = lab.simulation._routed
+
+    def watched(call):
+        answer = handler(call)
+        if call.method == "PUT" and call.path.endswith("/secrets"):
+            lab.kills[lab.sent + 1] = "kill_before"
+        return answer
+
+    lab.simulation._routed = watched
+    yield
+    lab.simulation._routed = handler
+    lab.mend()
 
 
 @pytest.mark.parametrize("late", LATE)
@@ -110,18 +129,8 @@ def test_what_is_in_an_application_that_stays_is_taken_back_although_the_reason_
 def test_a_token_that_entra_does_not_list_yet_is_not_said_to_be_gone(tmp_path, late):
     lab = Laboratory(tmp_path, furnished=True)
     lab.world.switches.set({"secrets_list_after": late})
-    handler = lab.simulation._routed
-
-    def watched(call):
-        answer = handler(call)
-        if call.method == "PUT" and call.path.endswith("/secrets"):
-            lab.kills[lab.sent + 1] = "kill_before"
-        return answer
-
-    lab.simulation._routed = watched
-    assert lab.run().status == "killed"
-    lab.simulation._routed = handler
-    lab.mend()
+    with killed_after_saving_secrets(lab):
+        assert lab.run().status == "killed"
     before = {token["token_id"] for token in lab.tokens()}
     assert (lab.undo(1).status, {token["token_id"] for token in lab.tokens()}) == ("done", before)
 
@@ -130,18 +139,8 @@ def test_a_token_that_an_earlier_undo_took_out_counts_as_gone_although_entra_lis
     lab = Laboratory(tmp_path, furnished=True)
     lab.world.switches.set({"secrets_list_after": {"seconds": 120}})
     assert lab.run().status == "done"
-    handler = lab.simulation._routed
-
-    def watched(call):
-        answer = handler(call)
-        if call.method == "PUT" and call.path.endswith("/secrets"):
-            lab.kills[lab.sent + 1] = "kill_before"
-        return answer
-
-    lab.simulation._routed = watched
-    assert lab.undo(1).status == "killed"
-    lab.simulation._routed = handler
-    lab.mend()
+    with killed_after_saving_secrets(lab):
+        assert lab.undo(1).status == "killed"
     assert lab.undo(1).status == "done"
     assert ({token["token_id"] for token in lab.tokens()}, lab.undo(1).writes) == (lab.foreign_tokens, [])
 
