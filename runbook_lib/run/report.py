@@ -74,7 +74,7 @@ def _taken_back(undone: Undone) -> str:
     """Return when a run was taken back, by which accounts, and how much of it is left."""
     who = "; ".join(f"{side}: {name}" for side, name in undone.people.items())
     left = f", {undone.left} of its writes were left in place (see undo.html)" if undone.left else ""
-    return f"undone {undone.when}{f' by {who}' if who else ''}{left}"
+    return f"taken back {undone.when}{f' by {who}' if who else ''}{left}"
 
 
 def rows_of(journal: Path) -> list[dict[str, Any]]:
