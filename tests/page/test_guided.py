@@ -87,7 +87,7 @@ def test_problems_are_those_of_the_settings_model_and_only_of_what_was_given():
 
 
 def test_what_was_typed_on_a_page_cannot_be_read_by_another_run():
-    with pytest.raises(SettingsError, match=r"kept it in memory only.*for auth0_client_secret in the settings.json"):
+    with pytest.raises(SettingsError, match=r"kept it only in memory.*for auth0_client_secret in the settings.json"):
         resolve("memory:auth0_client_secret", column="auth0_client_secret")
 
 
