@@ -302,10 +302,10 @@ def test_a_row_whose_connection_was_corrected_is_not_finished_when_resumed(sandb
             writer.writerow({**row, "auth0_connection": connection})
         return path
 
-    folder, [first], code = command.carry_out(Wanted(file(row["auth0_connection"]), RunMode.APPLY, out=tmp_path), Options())
+    folder, [first], code = command.carry_out(Wanted(file(row["auth0_connection"]), RunMode.APPLY, out=tmp_path), Options(OLDER_AZURE_AD))
     assert (first.status, code) == ("done", 0)
     before = len(sandbox.simulation.history)
-    _, [again], code = command.carry_out(Wanted(file("another"), resume=folder), Options())
+    _, [again], code = command.carry_out(Wanted(file("another"), resume=folder), Options(OLDER_AZURE_AD))
     assert (again.status, code) == ("failed", 1)
     assert [entry["path"] for entry in sandbox.simulation.history[before:]] == ["/oauth/token"]
     assert "Choose another folder" in (folder / "summary.html").read_text()
