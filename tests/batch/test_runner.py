@@ -302,7 +302,8 @@ def test_a_row_whose_connection_was_corrected_is_not_finished_when_resumed(sandb
             writer.writerow({**row, "auth0_connection": connection})
         return path
 
-    folder, [first], code = command.carry_out(Wanted(file(row["auth0_connection"]), RunMode.APPLY, out=tmp_path), Options(OLDER_AZURE_AD))
+    wanted = Wanted(file(row["auth0_connection"]), RunMode.APPLY, out=tmp_path)
+    folder, [first], code = command.carry_out(wanted, Options(OLDER_AZURE_AD))
     assert (first.status, code) == ("done", 0)
     before = len(sandbox.simulation.history)
     _, [again], code = command.carry_out(Wanted(file("another"), resume=folder), Options(OLDER_AZURE_AD))
