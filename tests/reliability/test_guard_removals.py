@@ -73,7 +73,7 @@ REMOVALS = (
         "hidden members hold nothing", "steps/forecast_gate.py", "    if forecast.hidden_groups:\n", "    if False:\n", FORECAST
     ),
     Removal("an acceptance holds for more people", "settings/model.py", "one.count >= count", "True", FORECAST),
-    Removal("a departure may reach nobody", "steps/attribute_mapping_checks.py", 'if leaves != "false":', "if False:", ROWS),
+    Removal("a departure may reach nobody", "steps/attribute_mapping_checks.py", 'if leaves != {"false"}:', "if False:", ROWS),
     Removal("another job may run", "steps/provisioning_job.py", "if job.is_running]:", "if False]:", JOB),
     Removal("an empty access list passes", "steps/start_conditions.py", "bool(assigned) and {", "{", GATE),
     Removal(
