@@ -268,9 +268,9 @@ def test_what_got_no_answer_and_shows_stays_after_an_hour_too(tmp_path):
 
 
 def test_an_application_goes_once_the_doubtful_write_of_another_run_in_it_is_settled(tmp_path):
-    """Run 1 breaks, run 2 breaks at the request that saves the token, run 1 is resumed: two runs have written in turn."""
+    """Run 1 breaks before it makes the job, run 2 at the request that saves the token, run 1 is resumed: they write in turn."""
     lab = Laboratory(tmp_path)
-    lab.break_at(number_of_the_request(tmp_path / "first", "/synchronization/jobs"), "kill_after")
+    lab.break_at(number_of_the_request(tmp_path / "first", "/synchronization/jobs") - 1, "kill_after")
     assert lab.run().status == "killed"
     lab.mend()
     handler = lab.simulation._routed
