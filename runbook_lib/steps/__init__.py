@@ -1,1 +1,1 @@
-"""How: what a step does, by the thing in a service that it is about."""
+"""What each step does, in one file for each thing in a service."""

@@ -1,4 +1,4 @@
-"""The two applications in Entra: the one of the sign-in, which is there, and the one for SCIM."""
+"""The two applications in Entra: the existing one of the sign-in, and the one for SCIM."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def enterprise_application(
     """Create the non-gallery enterprise application.
 
     Why: an application created under App registrations cannot be provisioned (entra-docs, known issues).
-    Blocked when: the name is taken twice, by something else, or for another connection, or another run is at work on it.
+    Blocked when: several applications have the name, something else or another connection uses it, or another run works on it.
     """
     _refuse_several(found, memory, settings)
     if not found:
@@ -204,7 +204,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
 
 
 def not_to_delete(principal: ServicePrincipal, theirs: tuple[str, ...], connection_id: str, name: str) -> str:
-    """Return why an application that the run made stays, empty when it may go."""
+    """Return why undo leaves an application that the run made; empty when undo may delete it."""
     if principal.display_name != name:
         return f"Left in place: the enterprise application was renamed to {principal.display_name}."
     if (marker := read_marker(principal.notes)) and marker.connection != connection_id:
@@ -213,7 +213,7 @@ def not_to_delete(principal: ServicePrincipal, theirs: tuple[str, ...], connecti
 
 
 def take_back_notes(undo: Undo, number: str, entry: Written) -> Step:
-    """Take this tool's marker out of the notes of an application that was there before."""
+    """Take this tool's marker out of the notes of an application that existed before the run."""
     entra = InEntra(entry.service_principal)
 
     def clean(principal: ServicePrincipal | None, goes: bool, connection_id: str, _settings: Any) -> Iterator[Yield]:

@@ -38,7 +38,7 @@ from runbook_lib.tenant.view import View
 from runbook_lib.tenant.written import Written
 
 _SHOWN = 1_000  # people and groups in a table; the journal keeps it, so that it has an end
-Deleted = Callable[[Collection[str]], frozenset[str]]  # tells who of some users is softly deleted
+Deleted = Callable[[Collection[str]], frozenset[str]]  # tells which of some users are softly deleted
 _NAMED = 10  # people in a sentence
 
 
@@ -121,7 +121,7 @@ def assign_users_and_groups(
 
 
 def _without_deleted(missing: list[AppRoleAssignment], deleted: Deleted) -> Generator[Finding, None, list[AppRoleAssignment]]:
-    """Name the users that Entra has deleted, and return the others."""
+    """Yield the names of the users that Entra has deleted, and return the others."""
     gone = deleted([entry.principal_id for entry in missing])
     if left_out := [entry.principal_name for entry in missing if entry.principal_id in gone]:
         names = ", ".join(left_out[:_NAMED]) + (", …" if len(left_out) > _NAMED else "")
@@ -132,7 +132,7 @@ def _without_deleted(missing: list[AppRoleAssignment], deleted: Deleted) -> Gene
 def _who_has_access(
     access: tuple[AppRoleAssignment, ...], present: set[str], oidc: ServicePrincipal | None
 ) -> Iterator[Finding | Table]:
-    """Tell who may sign in, and who of them is assigned; `present` holds the ids of those who are."""
+    """Say who may sign in, and which of them are assigned; `present` holds the ids of the assigned ones."""
     users = sum(entry.principal_type == "User" for entry in access)
     open_door = (
         " Anyone in the tenant may sign in without an assignment. Entra does not provision people without an assignment."
@@ -217,7 +217,7 @@ _UNLISTED = "they are gone, or Entra lists them with a delay. Undo again later t
 
 
 def _noted(undo: Undo, judge: Callable[[Response], dict[str, str]], ids: frozenset[str]) -> Callable[[Response], dict[str, str]]:
-    """Return a judge of the answer that remembers what was taken away."""
+    """Return a function that checks the answer and remembers which assignments Entra removed."""
 
     def receive(answer: Response) -> dict[str, str]:
         judged = judge(answer)

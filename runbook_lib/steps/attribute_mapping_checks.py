@@ -1,4 +1,4 @@
-"""What of Entra's mapping would keep people from being linked, or a departure from reaching Auth0; found before any write.
+"""Rows of Entra's mapping that would keep people from being linked, or a departure from reaching Auth0; found before any write.
 
 The default rows are those of a new job of template `scim`: Microsoft's tutorial on building a SCIM endpoint, and entra-docs,
 customize-application-attributes. A row that is applied at creation only never flows here, because Create is off (Graph page
@@ -33,7 +33,7 @@ _WHERE = "Entra (Mappings > Provision Microsoft Entra ID Users)"
 
 
 class Flaw(NamedTuple):
-    """What is wrong with the mapping and what follows from it, and what an administrator does about it."""
+    """What is wrong with the mapping, what follows from that, and what an administrator does about it."""
 
     why: str
     remedy: str
@@ -61,7 +61,7 @@ def flaws_of_the_mapping(schema: SynchronizationSchema) -> Iterator[Flaw]:
 
 
 def _flaws_of_types(schema: SynchronizationSchema) -> Iterator[Flaw]:
-    """Yield the rows that Graph would not take back: the schema is written whole, and its description knows three types."""
+    """Yield the rows that Graph would refuse. A write sends the whole schema, and Graph's description knows three types."""
     mappings = (
         mapping for rule in listed(schema.document["synchronizationRules"]) for mapping in listed(rule.get("objectMappings"))
     )
@@ -100,7 +100,7 @@ def flaws_of_departures(schema: SynchronizationSchema) -> Iterator[Flaw]:
 
 
 def _who_keeps(source: Node | None, leaves: frozenset[str]) -> str:
-    """Return what follows from a row that does not send false of everybody who leaves."""
+    """Return what follows from a row that does not send false for every person who leaves."""
     if odd := sorted(leaves - {"true", "false", ""}):
         return f"it sends {odd[0]}, which is neither true nor false, and people who leave may keep their access"
     if (others := sorted(_others(source))) and leaves != {"true"}:
@@ -187,7 +187,7 @@ def _none_or_several(schema: SynchronizationSchema, target: str, count: int, so:
 
 
 def _near(rows: tuple[AttributeMapping, ...], target: str) -> str:
-    """Return a row's attribute that is spelled alike, or is of the same SCIM attribute; empty when there is none."""
+    """Return the attribute of a row that is spelled alike, or belongs to the same SCIM attribute; empty when there is none."""
     stem = target.partition("[")[0].lower()
     return next((row.target for row in rows if row.target.partition("[")[0].lower() == stem), "")
 
@@ -206,7 +206,7 @@ def _source_row(schema: SynchronizationSchema, target: str) -> dict[str, Any] | 
 
 
 def _active_of(source: Node | None, *, is_soft_deleted: bool) -> frozenset[str]:
-    """Return what a row may send for enabled people, in lower case; empty for nothing, or for what cannot be told.
+    """Return what a row may send for enabled people, in lower case; an empty text for nothing or for an unknown value.
 
     IsSoftDeleted is true for people unassigned or filtered out too (entra-docs, how-provisioning-works): those are the people
     looked at here, so accountEnabled stays true. Every other attribute may hold each text of the expression, another, or none.
@@ -227,7 +227,7 @@ def _sent(source: Node, person: Person) -> str:
 
 
 def _others(source: Node | None) -> frozenset[str]:
-    """Return the attributes of a source besides those that say whether a person is there."""
+    """Return the attributes of a source except those that say whether a person is there."""
     return attributes_of(source) - {"IsSoftDeleted", "accountEnabled"}
 
 

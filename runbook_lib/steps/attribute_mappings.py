@@ -157,7 +157,7 @@ _EXPECTED: dict[
 def mapping_edits(schema: SynchronizationSchema | None, also: tuple[Diff, ...] = ()) -> tuple[Diff, ...]:
     """Return the differences of all three edits of the mapping of users.
 
-    Raises `StepWaits` while there is no job. It carries the differences that a new job will have, and those in `also`.
+    Raises `StepWaits` while there is no job. The error carries the differences that a new job will have, and those in `also`.
     """
     if schema is None:
         raise StepWaits(Thing.JOB, "The provisioning job with its mappings", (*_EXPECTED.values(), *also))
@@ -187,7 +187,7 @@ def _staged(schema: SynchronizationSchema | None, edit: Callable[[Synchronizatio
 def deselect_create(schema: SynchronizationSchema | None, settings: TenantSettings) -> Iterator[Yield]:
     """Deselect Create under Target Object Actions.
 
-    Why: with it Entra makes a second user for everyone it does not find.
+    Why: with Create on, Entra makes a second user for every person that it does not find.
     """
     yield from _staged(schema, _flow_types)
 
@@ -307,7 +307,7 @@ def edited(schema: SynchronizationSchema) -> SynchronizationSchema:
 def back_to_provisioning(settings: TenantSettings) -> Iterator[Yield]:
     """Return to the Provisioning screen.
 
-    Nothing to do here: saving the mappings has read them back.
+    This step has nothing to do: the step that saved the mappings has read them back.
     """
     yield Finding(f"Nothing to do: step {Thing.MAPPINGS.step} has already read the mappings back.")
 
@@ -318,7 +318,7 @@ Jobs = tuple[SynchronizationJob, ...]
 
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:
-    """Put the attribute mappings back, as far as they stand as the run wrote them."""
+    """Restore each attribute mapping that is still as the run wrote it."""
     entra, before = InEntra(entry.service_principal), entry.undo["before"]
     running = running_jobs(undo.record)
 
@@ -344,7 +344,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
         if "Add" in str(before["flowTypes"]) and holds and not undo.had_token(entra.id) and not undo.empties(entra.id):
             yield left("Left in place: Entra holds a token, so with Create on again a start would create users.")
             return
-        # What holds others' edits stays others' work, although it is an undo that writes it.
+        # Mappings that hold others' edits still count as others' work, even when an undo writes them.
         rows = [] if is_edited(found, undo.record, entra.id) else shown_rows(SynchronizationSchema(document))
         undo.record.restores(entra.id, rows)
         request = graph.put_schema(entra.id, str(entry.undo["job"]), document)
@@ -356,9 +356,9 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
 
 
 def _with_old_mappings(schema: SynchronizationSchema, before: Json, groups: dict[str, bool]) -> tuple[Json, tuple[Diff, ...]]:
-    """Return the schema with those edits taken back that still stand as this tool wrote them.
+    """Return the schema in which each edit that is still as this tool wrote it is taken back.
 
-    `groups` are the switched mappings of groups, with what each was before; journals of earlier versions hold none.
+    `groups` are the switched mappings of groups, each with its earlier value; journals of earlier versions hold none.
     """
     switched = groups_mapping.with_switches(schema, groups_mapping.standing(schema, groups))
     document: Any = copy.deepcopy(dict(switched.document))

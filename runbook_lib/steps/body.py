@@ -1,8 +1,8 @@
-"""The decorators that make a body of a function, one for each kind of step.
+"""The decorators that turn a function into a body, one for each kind of step.
 
-Each asks for `by_hand`: what takes the body's place where its side is handed over. Those of bodies that write ask for `undone_by`
-as well: how that is taken back. Forgetting either is a type error. A body's thing is a `Thing` where other steps refer to it,
-else any words that no other body has. For the other arguments see `engine.step.Body`.
+Each decorator requires `by_hand`: what replaces the body when its side is handed over. The decorators of bodies that write also
+require `undone_by`: how an undo takes the writes back. Forgetting either is a type error. A body's thing is a `Thing` if other
+steps refer to it, otherwise any words that no other body has. For the other arguments see `engine.step.Body`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def ensure(
     rereads: Facts = (),
     is_last: bool = False,
 ) -> Decorator:
-    """Make a body that brings a thing about."""
+    """Make a body that creates or changes a thing until it is as wanted."""
 
     def make(function: Function) -> Body:
         body = Body(thing, Kind.ENSURE, function, reads, touches, "", rereads, is_last=is_last, undone_by=undone_by)
@@ -46,7 +46,7 @@ def probe(thing: str, *, by_hand: ByHand, undone_by: UndoneBy, reads: Facts = ()
 
 
 def stage(thing: str, *, by_hand: ByHand, saved_by: Thing, reads: Facts = ()) -> Decorator:
-    """Make a body that shows an edit which the step of another thing saves."""
+    """Make a body that shows an edit; the step of another thing saves it."""
     return lambda function: _with_hands(Body(thing, Kind.STAGE, function, reads, saved_by=saved_by), by_hand)
 
 
@@ -59,7 +59,7 @@ def check(
     stops_all: bool = False,
     undone_by: UndoneBy = nothing_to_undo,
 ) -> Decorator:
-    """Make a body that judges, and writes at most what the settings ask for explicitly."""
+    """Make a body that checks, and writes only what the settings ask for explicitly."""
 
     def make(function: Function) -> Body:
         return _with_hands(Body(thing, Kind.CHECK, function, reads, touches, stops_all=stops_all, undone_by=undone_by), by_hand)
@@ -68,7 +68,7 @@ def check(
 
 
 def note(thing: str, *, by_hand: ByHand) -> Decorator:
-    """Make a body that tells the way through the consoles."""
+    """Make a body that only says where to go in the consoles."""
     return lambda function: _with_hands(Body(thing, Kind.NOTE, function), by_hand)
 
 

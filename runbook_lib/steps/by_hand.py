@@ -57,7 +57,7 @@ class Customer:
 
 
 def nobody_elses(_body: Body) -> Mapping[str, Body]:
-    """Leave a body as it is, whichever side is handed over."""
+    """Replace nothing: the body stays as it is, whichever side is handed over."""
     return {}
 
 
@@ -73,7 +73,7 @@ def together(*parts: ByHand) -> ByHand:
 def done_without(
     side: str, function: Function, kind: Kind, reads: tuple[Fact[Any], ...], touches: tuple[Fact[Any], ...] = ()
 ) -> ByHand:
-    """Replace a body by another function, which needs no sign-in to a side."""
+    """Replace a body by another function, which does not need the sign-in to the side that is handed over."""
     return lambda body: {side: replace(body, function=function, kind=kind, reads=reads, touches=touches, saved_by="")}
 
 

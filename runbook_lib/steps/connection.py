@@ -106,9 +106,9 @@ _ENDPOINT_KEYS = ("useCommonEndpoint", "waad_common_endpoint")
 def pairwise_subject(connection: Connection, users: SeenUsers, settings: TenantSettings) -> Iterator[Yield]:
     """Use the pairwise subject as user id, and no common endpoint.
 
-    Why: user ids of existing profiles stay what they are; SCIM and the common endpoint exclude each other.
-    Blocked when: user ids may be no pairwise subjects (another page is meant, or each user would come back as a second one), or
-    the common endpoint is on (others would be locked out).
+    Why: this keeps the user ids of existing profiles; a connection cannot use SCIM and the common endpoint together.
+    Blocked when: user ids may not be pairwise subjects (Auth0's other page applies, or each user would come back as a second
+    user), or the common endpoint is on (turning it off would lock others out).
     """
     options = readable_options(connection)
     if hazard := _doubtful(connection, users):
@@ -124,12 +124,12 @@ def pairwise_subject(connection: Connection, users: SeenUsers, settings: TenantS
     endpoint = {key: False for key in _ENDPOINT_KEYS if key in options}
     changed = {**options, "userid_attribute": "sub", **endpoint}
     change = options_change(connection, changed, diffs, _others_locked_out(connection))
-    # The next step writes the options too, and reads them back: until then Auth0's answer shows what this one has done.
+    # The next step writes the options too and reads them back; until then Auth0's answer shows what this step did.
     yield change if connection.syncs_at_each_login else replace(change, shows=_answered(connection, change))
 
 
 def _answered(before: Connection, change: Change) -> Callable[[Response], tuple[tuple[Fact[Connection], Connection], ...]]:
-    """Return what takes the connection from the answer to a PATCH of its options, where it is whole and as it was sent.
+    """Return the function that takes the connection from the answer to a PATCH, if the answer is whole and as it was sent.
 
     Source: Management API description, PATCH /connections/{id}: 200 with the connection.
     """
@@ -143,7 +143,7 @@ def _answered(before: Connection, change: Change) -> Callable[[Response], tuple[
 
 
 def options_change(connection: Connection, changed: Json, diffs: tuple[Diff, ...], hazard: Hazard | None = None) -> Change:
-    """Return the change of the options to `changed`; its undo holds the few keys that differ, never the whole."""
+    """Return the change of the options to `changed`; its undo holds only the keys that differ, never all options."""
     keys = (
         [key for key in {**connection.options, **changed} if connection.options.get(key) != changed.get(key)]
         if connection.options
@@ -160,7 +160,7 @@ def options_change(connection: Connection, changed: Json, diffs: tuple[Diff, ...
 
 
 def _doubtful(connection: Connection, users: SeenUsers) -> Hazard | None:
-    """Return the hazard of a connection whose user ids may be no pairwise subjects; None where nothing says so."""
+    """Return the hazard of a connection whose user ids may not be pairwise subjects; None when nothing says so."""
     doubt = connection_age(connection, users).doubt
     if not doubt:
         return None
@@ -181,12 +181,12 @@ def _others_locked_out(connection: Connection) -> Hazard | None:
 
 
 def on_connection(connection: Connection) -> str:
-    """Return what a difference in the connection itself is on."""
+    """Return the name under which tables show a difference in the connection itself."""
     return f"connection {connection.name}"
 
 
 def readable_options(connection: Connection) -> Json:
-    """Return the options. Raises `StepBlocked` when the sign-in may not read them: to write without would wipe the connection."""
+    """Return the options. Raises `StepBlocked` when the sign-in may not read them: a write without them would wipe them."""
     if not connection.options:
         raise StepBlocked("Auth0 does not show this run the options of the connection", f"See step {Thing.CONNECTION_TYPE.step}")
     return connection.options
@@ -230,7 +230,7 @@ def _options_then_and_now(entry: Written, view: View) -> Seen:
 
 
 def take_back(undo: Undo, number: str, entry: Written) -> Step:
-    """Put those options back that stand as the run wrote them."""
+    """Restore each option that is still as the run wrote it."""
     before, after, running = entry.undo["before"], entry.undo["after"], running_jobs(undo.record)
 
     def restore(on: On, connection: Connection, _settings: Any) -> Iterator[Yield]:

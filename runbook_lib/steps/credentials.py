@@ -1,4 +1,4 @@
-"""What token, saved credentials and start gate share: the wanted tenant URL, deletion guard, and which token Entra holds."""
+"""What the token, the saved credentials and the start gate share: tenant URL, deletion guard, and which token Entra holds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tenant_url(endpoint_url: str) -> str:
 
 
 def notification_settings(saved: SavedCredentials, settings: TenantSettings) -> dict[str, Any]:
-    """Return the notification settings with the deletion guard on: what is there is kept, what is missing is added."""
+    """Return the notification settings with the deletion guard on: existing values stay, missing ones are added."""
     kept = saved.notification_settings
     if saved.guards_deletions:
         return kept
@@ -34,7 +34,7 @@ def notification_settings(saved: SavedCredentials, settings: TenantSettings) -> 
 
 
 def credential_differences(saved: SavedCredentials, endpoint_url: str, settings: TenantSettings) -> tuple[Diff, ...]:
-    """Return what of the saved settings differs, the token aside."""
+    """Return the differences between the saved and the wanted settings, without the token."""
     guard, wanted_guard = saved.notification_settings, notification_settings(saved, settings)
     now = {
         "Tenant URL": saved.tenant_url,
@@ -62,7 +62,7 @@ def same_endpoint(saved_url: str, endpoint_url: str) -> bool:
 
 
 def is_exact(token: ScimToken, scopes: tuple[str, ...] = SCIM_TOKEN_SCOPES) -> bool:
-    """Whether a token has exactly the wanted scopes, which are three where no others are given."""
+    """Whether a token has exactly the wanted scopes: by default the three for users."""
     return token.scopes == frozenset(scopes)
 
 
@@ -74,10 +74,10 @@ def entra_holds_a_token(
     endpoint_url: str,
     scopes: tuple[str, ...] = SCIM_TOKEN_SCOPES,
 ) -> bool:
-    """Whether reading alone shows that the saved token works: one is saved for this endpoint and a fitting one was used.
+    """Whether readings show that the saved token works: Entra has one for this endpoint, and a token with our scopes was used.
 
-    Entra never tells which token it holds. A test of what is saved that failed, a job in quarantine, a token this session has
-    made since, or an earlier save with an unknown outcome, speaks against it.
+    Entra never says which token it holds. Four things speak against it: Entra's test of what it has saved failed, the job is in
+    quarantine, this session has made a newer token, or an earlier save has an unknown outcome.
     """
     if memory.has_new_token or memory.doubted(Thing.CREDENTIALS) or saved.works is False:
         return False
@@ -91,7 +91,7 @@ def entra_holds_a_token(
 def are_unlisted(
     saved: SavedCredentials, tokens: tuple[ScimToken, ...] | None, memory: Memory, endpoint_url: str, settings: TenantSettings
 ) -> bool:
-    """Whether Entra took credentials from an earlier run minutes ago and still lists what it listed before.
+    """Whether Entra accepted credentials from an earlier run minutes ago and still lists the older ones.
 
     That run's token must still exist; otherwise the saved credentials do not work. Source: terraform-provider-azuread.
     """
@@ -107,9 +107,9 @@ UNLISTED = "Entra accepted credentials from a run some minutes ago and does not 
 def orphans(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedCredentials) -> tuple[ScimToken, ...]:
     """Return this tool's useless tokens: their text is lost, or another token has replaced them.
 
-    Made by this tool means that it read the answer; a token that may be of a lost answer is named and left (`may_be_ours`).
-    Never the one in this session's memory, nor one that Entra may be using. Of the tokens it was given, that is the one used
-    last, for saving a token ends with a test of what is saved; while the latest save has an unknown outcome, the earlier ones.
+    A token counts as this tool's only if the tool read the answer; one that a lost response may have made stays (`may_be_ours`).
+    The token in this session's memory is never among them, nor one that Entra may be using: of the tokens that Entra was given,
+    the one used last, because each save ends with a test. If the outcome of the latest save is unknown, all earlier ones may be.
     """
     ours = memory.own_token_ids
     if memory.scim_token is not None:
@@ -130,9 +130,9 @@ def may_be_ours(tokens: tuple[ScimToken, ...], memory: Memory) -> tuple[ScimToke
 
 
 def may_be_of(tokens: tuple[ScimToken, ...], doubts: tuple[Doubt, ...]) -> tuple[ScimToken, ...]:
-    """Return the tokens that fit such a request: with our scopes, never used, not there before, and made in its minutes.
+    """Return the tokens that fit such a request: with our scopes, never used, new since then, and made within its minutes.
 
-    The tool names them and never deletes them: the request may have been lost while a person made a token by hand.
+    The tool names them and never deletes them: a person may have made a token by hand while the request was lost.
     """
     posts = [doubt for doubt in doubts if doubt.request.startswith("POST")]
     return tuple(token for token in tokens if any(_fits(token, doubt) for doubt in posts))

@@ -1,7 +1,7 @@
-"""What a forecast means for a write that a job acts on: unaccepted harm holds it back, people left as they are get named.
+"""What a forecast means for a write that a job acts on: unaccepted harm holds the write back; people left as they are get named.
 
-Harm is counted by kind and accepted by kind: by name in the settings, by a limit, or by a person who types the number. What a
-cycle would merely leave as it is holds nothing up: an operator who is stopped by what every company has learns to accept blindly.
+The gate counts harm by kind, and a person accepts it by kind: by name in the settings, by a limit, or by typing the number.
+People who stay as they are hold nothing back: every company has some, and an operator who is always stopped accepts blindly.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _READINGS_DIFFER = "Sources disagree about some of them; this is the stricter re
 def dangers(forecast: Forecast, settings: TenantSettings, *, is_anyway_left_out: bool = False) -> Iterator[Hazard]:
     """Yield a hazard for each kind of harm that the cycle would cause, with how many people it concerns.
 
-    `is_anyway_left_out`: without what the cycles of a running job cause whatever is written.
+    `is_anyway_left_out`: leaves out the harm that the cycles of a running job cause whatever this run writes.
     """
     caused = forecast.caused()
     if is_anyway_left_out:
@@ -86,14 +86,14 @@ def _beyond(forecast: Forecast, kind: HarmKind, people: Sequence[PersonForecast]
 
 
 def caused_anyway(forecast: Forecast) -> Iterator[Finding]:
-    """Name the people that the next cycle of a running job harms whatever this run writes: they hold nothing back."""
+    """Name the people that the next cycle of a running job harms whatever this run writes; they hold nothing back."""
     for kind, people in forecast.caused().items():
         if anyway := [person for person in people if (person.object_id, kind) in forecast.anyway]:
             yield Finding(f"In the next cycle, whether or not this run writes anything, {harm(anyway, kind)}.")
 
 
 def _unseen(forecast: Forecast) -> Iterator[str]:
-    """Yield, a sentence each, what could not be read: the forecast cannot name people that this may harm."""
+    """Yield a sentence for each thing that the run could not read: the forecast may then miss people who come to harm."""
     if forecast.hidden_groups:
         yield (
             f"This sign-in cannot see the members of {', '.join(forecast.hidden_groups)}, so the forecast cannot predict "
@@ -110,14 +110,14 @@ def harm(people: Sequence[PersonForecast], kind: HarmKind) -> str:
 
 
 def _people(people: Sequence[PersonForecast], words: str) -> str:
-    """Return how many people something is said of, and what, with the verb in their number."""
+    """Return the number of people and what is said of them, with the verb in the right number."""
     if len(people) == 1:
         return f"1 person {words.format_map({'is': 'is', 'has': 'has'})}"
     return f"{len(people)} people {words.format_map({'is': 'are', 'has': 'have'})}"
 
 
 def named(people: Sequence[PersonForecast], kind: HarmKind | LeftKind | None = None) -> str:
-    """Return the first ten of some people by name, and where the others are."""
+    """Return the names of the first ten people, and say where the others are listed."""
     shown = "; ".join(_named(person, kind) for person in people[:NAMED])
     left = len(people) - NAMED
     return f"{shown} and {left} more, see {FILE}" if left > 0 else shown
@@ -160,7 +160,7 @@ def with_a_manager(forecast: Forecast) -> Iterator[Table]:
 
 
 def expressions_compared(forecast: Forecast) -> Iterator[Finding | Table]:
-    """Yield what Microsoft's own evaluation of expressions says of those of the forecast; nothing where it was not asked."""
+    """Yield how Microsoft's own evaluation of expressions compares with the forecast's; nothing when nothing was evaluated."""
     if not (found := forecast.compared):
         return
     if failed := [one for one in found if one.failed]:
@@ -190,7 +190,7 @@ def counted(forecast: Forecast) -> str:
 
 
 def table_of(forecast: Forecast) -> Table:
-    """Return the forecast as a table by person, those who have most to fear first."""
+    """Return the forecast as a table by person, the people most at risk first."""
     people = sorted(forecast.people, key=lambda person: -max(fate.strictness for fate in person.fates))
     left = len(people) - ROWS
     title = f"{TITLE} (first {ROWS} of {len(people)}; {FILE} has all)" if left > 0 else TITLE

@@ -30,7 +30,7 @@ ON, OFF = "on", "off"
 def refuse_undecided(
     schema: SynchronizationSchema | None, tokens: tuple[ScimToken, ...] | None, settings: TenantSettings
 ) -> None:
-    """Raise `StepBlocked` where groups may be in use and the settings do not say what is wanted.
+    """Raise `StepBlocked` when groups may be in use and the settings do not say whether to go on sending them.
 
     A token with scopes for groups that was used shows it: turning the mapping off would leave those groups in Auth0 as they are.
     """
@@ -51,7 +51,7 @@ def expected(settings: TenantSettings) -> tuple[Diff, ...]:
 
 
 def edits(schema: SynchronizationSchema, settings: TenantSettings) -> tuple[Diff, ...]:
-    """Return the difference, none where it is as wanted. Raises `StepBlocked` where there is no one mapping to turn on."""
+    """Return the difference; none when the mapping is as wanted. Raises `StepBlocked` unless there is just one to turn on."""
     wanted = ON if settings.wants_groups else OFF
     if settings.wants_groups and (count := len(list(_of_groups(schema.document)))) != 1:
         raise StepBlocked(
@@ -82,7 +82,7 @@ def with_switches(schema: SynchronizationSchema, switches: dict[str, bool]) -> S
 
 
 def standing(schema: SynchronizationSchema, before: dict[str, bool]) -> dict[str, bool]:
-    """Return those of the replaced switches that stand as this tool wrote them, with what each was before."""
+    """Return the switches that are still as this tool wrote them, each with its earlier value."""
     now = {key: is_mapped(mapping) for key, mapping in _of_groups(schema.document)}
     return {key: was for key, was in before.items() if key in now and now[key] != was}
 
@@ -112,7 +112,7 @@ SHOWN = "groups: "
 
 
 def told(schema: SynchronizationSchema, assigned: tuple[AppRoleAssignment, ...], settings: TenantSettings) -> Iterator[Finding]:
-    """Say what becomes of the groups that are assigned; nothing where none is."""
+    """Say what becomes of the assigned groups; nothing when none is assigned."""
     count = sum(entry.principal_type == "Group" for entry in assigned)
     if not count:
         return
@@ -126,5 +126,5 @@ def told(schema: SynchronizationSchema, assigned: tuple[AppRoleAssignment, ...],
 
 
 def is_as_wanted(schema: SynchronizationSchema, settings: TenantSettings) -> bool:
-    """Whether groups are sent just where the settings want them to be."""
+    """Whether Entra sends groups if, and only if, the settings want that."""
     return schema.sends_groups == settings.wants_groups

@@ -1,4 +1,4 @@
-"""The schema of a job as a document: what people see of it, and what of it is not as it was sent."""
+"""The schema of a job as a document: what people see of it, and which parts differ from what was sent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def edited_parts(schema: SynchronizationSchema) -> Json:
 
 
 def lost_parts(expected: SynchronizationSchema, fresh: SynchronizationSchema | None) -> tuple[str, ...]:
-    """Return what of the whole schema is not as sent. Order, added defaults and the version do not count."""
+    """Return the parts of the whole schema that differ from what was sent. Order, added defaults and version do not count."""
     if fresh is None:
         return ("the schema",)
     sent = {key: value for key, value in expected.document.items() if key != "version" and not key.startswith("@odata")}

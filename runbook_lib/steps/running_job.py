@@ -1,8 +1,8 @@
-"""Writes that a running job acts on at once: the same forecast and the same limits as before a start, and mappings first.
+"""Writes that a running job acts on at once: they pass the same forecast and the same limits as the start of a job.
 
-An application that provisions already may be adopted. Its job would take up new assignments by its old mappings, so it is paused
-before them, and started again by the last step, behind the gate. Source of the pause: Graph, synchronizationjob-pause; a change
-of mappings begins a new initial cycle (entra-docs, how-provisioning-works).
+A run may adopt an application that provisions already. Its job would provision newly assigned people with its old mappings. So
+the run pauses the job before it assigns anyone, and the last step starts the job again, behind the start gate. Source of the
+pause: Graph, synchronizationjob-pause; a change of mappings begins a new initial cycle (entra-docs, how-provisioning-works).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Asked = Callable[[], Forecast]
 def guarded(
     job: SynchronizationJob | None, asked: Asked, settings: TenantSettings, *, is_anyway_left_out: bool = False
 ) -> Iterator[Yield]:
-    """Tell what the next cycle would do after a write, and hold the write back until the harm is accepted.
+    """Say what the next cycle would do after a write, and hold the write back until a person accepts the harm.
 
-    Nothing where the job does not run: then the start is what is guarded. `asked` reads the forecast. `is_anyway_left_out`: the
-    write changes only who is in scope, so what the next cycle does without it as well is told and holds nothing.
+    Yields nothing when the job does not run: the gate then guards its start. `asked` reads the forecast. `is_anyway_left_out`:
+    the write changes only who is in scope. Harm that the next cycle causes without the write too is named but holds nothing back.
     """
     if job is None or not job.is_running:
         return
@@ -46,9 +46,9 @@ def guarded(
 def paused_first(
     job: SynchronizationJob | None, principal: ServicePrincipal | None, *, mappings_differ: bool, settings: TenantSettings
 ) -> Iterator[Yield]:
-    """Yield the pause of a running job whose mappings are not as wanted yet, before a write that it would act on by them.
+    """Yield the pause of a running job before a write that the job would act on with mappings that this run must still change.
 
-    Raises `StepBlocked` where the settings forbid to start it again.
+    Raises `StepBlocked` when the settings do not let the run start the job again.
     """
     if job is None or principal is None or not job.is_running or not mappings_differ:
         return

@@ -230,14 +230,14 @@ def _is_revived(
     endpoint_url: str,
     settings: TenantSettings,
 ) -> bool:
-    """Whether a working token replaces a broken one in a running job, which then acts at once."""
+    """Whether a working token replaces a broken one while the job runs: the job then acts at once."""
     if job is None or not job.is_running or (tokens := asked()) is None:
         return False
     return not entra_holds_a_token(tokens, saved, job, memory, endpoint_url, wanted_scopes(settings))
 
 
 def _other_address(saved: SavedCredentials, endpoint_url: str) -> Hazard | None:
-    """Return the hazard of an application that provisions another endpoint, which must not get our token by mistake."""
+    """Return the hazard of an application that provisions another endpoint: that endpoint must not get our token by mistake."""
     if not saved.tenant_url or same_endpoint(saved.tenant_url, endpoint_url):
         return None
     return Hazard(
@@ -274,7 +274,7 @@ def _superseded(
 
 
 def _forget(memory: Memory, token: Secret) -> Callable[[Response], dict[str, str]]:
-    """Return what drops the token's text once Entra has it."""
+    """Return the function that drops the token's text once Entra has it."""
 
     def receive(_answer: Response) -> dict[str, str]:
         memory.saved_works = True

@@ -107,7 +107,7 @@ def sync_and_scim_on(connection: Connection, scim: ScimConfiguration | None, set
 
 
 def _answered(connection: Connection) -> Callable[[Response], tuple[tuple[Fact[Any], ScimConfiguration], ...]]:
-    """Return what takes the new SCIM configuration from Auth0's answer, where it is whole.
+    """Return the function that takes the new SCIM configuration from Auth0's answer, if the answer is whole.
 
     Source: Management API description, POST /connections/{id}/scim-configuration: 201 with the configuration. The reading of the
     tokens, which comes next, is a 404 without one, and the start reads it again.
@@ -122,7 +122,7 @@ def _answered(connection: Connection) -> Callable[[Response], tuple[tuple[Fact[A
 
 
 def _made_at(answer: Response) -> dict[str, str]:
-    """Return the creation time, which tells this SCIM configuration from a later one: it has no id."""
+    """Return the creation time. It distinguishes this SCIM configuration from a later one, because configurations have no id."""
     created_at = answer.body.get("created_at") if isinstance(answer.body, dict) else None
     return {"scim_configuration": created_at} if isinstance(created_at, str) else {}
 
@@ -222,7 +222,7 @@ def _summary(mapping: tuple[ScimMappingRow, ...], changed: list[tuple[str, str, 
 
 
 def take_back_mapping(undo: Undo, number: str, entry: Written) -> Step:
-    """Put the SCIM configuration back when it stands as the run wrote it."""
+    """Restore the SCIM configuration if it is still as the run wrote it."""
     before, after, running = entry.undo["before"], entry.undo["after"], running_jobs(undo.record)
 
     def restore(on: On, scim: ScimConfiguration | None, _settings: Any) -> Iterator[Yield]:
@@ -290,7 +290,7 @@ def take_back(undo: Undo, number: str, entry: Written) -> Step:
 def _added_since(
     undo: Undo, entry: Written, scim: ScimConfiguration, tokens: tuple[ScimToken, ...], default: tuple[ScimMappingRow, ...]
 ) -> str:
-    """Return why the SCIM configuration stays, empty when it is as this run left it."""
+    """Return why undo leaves the SCIM configuration; empty when it is still as this run left it."""
     made_at = entry.ids.get("scim_configuration")
     if made_at and scim.created_at and made_at != scim.created_at:
         return f"Left on: someone else turned SCIM off and on again after this run, at {scim.created_at}."

@@ -214,7 +214,7 @@ def generate_token(
 
 
 def _answered(there: tuple[ScimToken, ...]) -> Callable[[Response], tuple[tuple[Fact[Any], tuple[ScimToken, ...]], ...]]:
-    """Return what adds the new token to those that were read right before, as Auth0's answer holds it.
+    """Return the function that adds the new token, from Auth0's answer, to the tokens that were read right before.
 
     Source: Management API description, POST /connections/{id}/scim-configuration/tokens: 201 with id, scopes and times. The
     connection test with the token proves it, and the start reads the list again.
@@ -238,7 +238,7 @@ def _wanted_token(where: str, scopes: tuple[str, ...], settings: TenantSettings)
 
 
 def _near_its_end(tokens: tuple[ScimToken, ...], memory: Memory, scopes: tuple[str, ...]) -> Iterator[Yield]:
-    """Name the day on which provisioning stops, when it is near: no service warns of it."""
+    """Name the day on which provisioning stops, if that day is near: no service warns the administrators."""
     used = [token for token in tokens if is_exact(token, scopes) and token.last_used_at]
     latest = max(used, key=lambda token: token.last_used_at or "", default=None)
     if latest is None or latest.ends_at is None or memory.auth0_now is None:
@@ -252,7 +252,7 @@ def _near_its_end(tokens: tuple[ScimToken, ...], memory: Memory, scopes: tuple[s
 
 
 def _in_doubt(tokens: tuple[ScimToken, ...], memory: Memory) -> Iterator[Yield]:
-    """Name tokens that may be of no use: only a person can tell, since others may have made them at that moment."""
+    """Name tokens that may be useless. Only a person can decide, because others may have made them at that moment."""
     if maybe := may_be_ours(tokens, memory):
         ids = ", ".join(token.token_id for token in maybe)
         yield Finding(
@@ -268,7 +268,7 @@ def _refuse_a_third(tokens: tuple[ScimToken, ...], memory: Memory, saved: SavedC
 
 
 def refuse_at_limit(left: Sequence[ScimToken], memory: Memory) -> None:
-    """Raise `StepBlocked` when the tokens that stay leave no room for another one."""
+    """Raise `StepBlocked` when the tokens that this tool keeps leave no room for another one."""
     if len(left) >= SCIM_TOKEN_LIMIT:
         raise StepBlocked(
             f"The connection has {len(left)} SCIM tokens already, the most Auth0 allows: {named(left, memory)}",

@@ -48,7 +48,7 @@ def refuse_missing_permissions(entra: Grant) -> None:
 
 
 def connection_table(connection: Connection, users: SeenUsers) -> Table:
-    """Return what the verdict is made of."""
+    """Return the facts behind the verdict as a table."""
     return Table(
         "Connection",
         ("what", "value"),
@@ -99,7 +99,7 @@ def sign_in_to_auth0(auth0: Grant, connection: Connection, users: SeenUsers, set
 
 
 def _refuse_another_tenant(connection: Connection, settings: TenantSettings) -> None:
-    """Raise `StepBlocked` when both name their Entra tenant by id, and not the same one. A domain may be one of several."""
+    """Raise `StepBlocked` when both sides name an Entra tenant by id and the ids differ. A tenant may have several domains."""
     ids = [name for name in connection.entra_tenant_names if is_guid(name)]
     if ids and is_guid(settings.entra_tenant) and settings.entra_tenant not in ids:
         raise StepBlocked(
@@ -122,8 +122,8 @@ def sign_ins(
 ) -> Iterator[Yield]:
     """Check both sign-ins, their permissions, and that both sides mean the same Entra tenant.
 
-    Why: a missing permission found at the assignments would leave the tenant half done; a token for another customer's tenant
-    would set up the wrong one.
+    Why: if a missing permission showed only at the assignments, the tenant would be left half done; a token for another
+    customer's tenant would set up the wrong tenant.
     """
     refuse_missing_scopes(auth0)
     refuse_missing_permissions(entra)

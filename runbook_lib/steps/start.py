@@ -1,4 +1,4 @@
-"""The start of the job: every condition of the procedure, the forecast, and what is told of a job that runs already."""
+"""The start of the job: every condition of the procedure, the forecast, and what the step says about a job that already runs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ JOB = "provisioning job"
 TURNED_ON = Diff(JOB, "Provisioning Status", "Off", "On")
 
 
-REREAD = (  # the start judges nothing by an earlier reading
+REREAD = (  # the start judges fresh readings only
     facts.connection,
     facts.scim_configuration,
     facts.scim_tokens,
@@ -67,7 +67,7 @@ REREAD = (  # the start judges nothing by an earlier reading
     facts.forecast,
     facts.test_user,
     facts.test_user_profiles,
-    facts.oidc_service_principal,  # the forecast reads it: in the same batch it costs no request
+    facts.oidc_service_principal,  # the forecast needs it; in the same batch it costs no request
 )
 
 
@@ -92,10 +92,10 @@ def _turn_on(customer: Customer) -> Handover:  # Start provisioning: use-scim-..
 def is_left_alone(
     job: SynchronizationJob | None, forecast: Forecast | None, settings: TenantSettings
 ) -> Generator[Yield, None, bool]:
-    """Say what is found before any condition is looked at, and return whether the job is not to be started.
+    """Return whether this run leaves the job as it is, because the job already runs or the settings do not want it started.
 
-    Of a job that runs, what its next cycle does to people is told; it holds nothing, because nothing of it is this tool's doing.
-    Raises `StepBlocked` for a job in quarantine.
+    Yields why. If the job runs, yields what its next cycle does to people; that holds nothing back, because this run does not
+    cause it. Raises `StepBlocked` for a job in quarantine that the settings want started.
     """
     if job is not None and job.is_quarantined and settings.turn_on == "yes":
         raise StepBlocked(f"The provisioning job is in quarantine ({job.quarantine_reason})", f"See step {Thing.READINESS.step}")
@@ -111,9 +111,9 @@ def is_left_alone(
 
 
 def tell_what_no_longer_holds(job: SynchronizationJob | None, conditions: Conditions) -> None:
-    """Look at the conditions of a job that runs, without stopping it.
+    """Check the conditions of a job that runs, without stopping the job.
 
-    Raises `StepWaits` with those that do not hold: in a plan they need attention; a run that could not repair them is blocked.
+    Raises `StepWaits` with the conditions that fail. A plan shows them as pending; they block a run that cannot repair them.
     """
     if job is None or not job.is_running:
         return
@@ -130,10 +130,10 @@ def tell_what_no_longer_holds(job: SynchronizationJob | None, conditions: Condit
 
 
 def guarded(forecast: Forecast | None, saved: SavedCredentials, settings: TenantSettings) -> Iterator[Yield]:
-    """Tell the forecast, and hold the write back until the harm is accepted.
+    """Show the forecast, and hold the write back until a person accepts the harm.
 
-    So many departures as the deletion guard says stop the job: it is reached, not exceeded (Microsoft's how-to of cloud sync on
-    accidental deletions).
+    The job stops when the number of departures reaches the deletion guard; it need not exceed it (Microsoft's how-to of cloud
+    sync on accidental deletions).
     """
     if forecast is not None:
         yield from forecast_gate.told(forecast)
@@ -158,7 +158,7 @@ def on_scope(saved: SavedCredentials) -> Iterator[Finding]:
 
 
 def started(job: SynchronizationJob, principal: ServicePrincipal, conditions: Conditions) -> Change:
-    """Return the start of the job. Raises `StepWaits` that names the conditions that do not hold."""
+    """Return the change that starts the job. Raises `StepWaits`, which names the conditions that do not hold."""
     if failing := that_fail(conditions):
         what = f"The start waits for these conditions: {'; '.join(failing)}"
         raise StepWaits(Thing.TEST_USER, what, (TURNED_ON,), came_back=what, do_now="Carry out the steps named in brackets first")
@@ -166,14 +166,14 @@ def started(job: SynchronizationJob, principal: ServicePrincipal, conditions: Co
         JOB,
         (TURNED_ON,),
         graph.start_job(principal.id, job.id),
-        rehearsal=graph.validate_credentials(principal.id, job.id),  # with what is saved: a token may have been deleted since
+        rehearsal=graph.validate_credentials(principal.id, job.id),  # tests what is saved: the token may be deleted since
         undo={"kind": UNDO.kind, "service_principal": principal.id, "job": job.id},
         guard=Guard(JOB, facts.schema, _makes_users, lambda _schema: (graph.pause_job(principal.id, job.id),)),
     )
 
 
 def _makes_users(schema: SynchronizationSchema | None) -> tuple[str, ...]:
-    """Return what of the mappings must not be while a job is on: others may have turned Create on in that second."""
+    """Return what is wrong in the mappings for a job that is on: others may have turned Create on in that second."""
     return () if schema is None or "Add" not in schema.flow_types else ("Create is on in the attribute mappings",)
 
 
@@ -192,10 +192,10 @@ def turn_on_unseen(
     memory: Memory,
     settings: TenantSettings,
 ) -> Iterator[Yield]:
-    """Start when everything in Entra holds and the owner of the Auth0 side has confirmed theirs.
+    """Start when every condition in Entra holds and the owner of the Auth0 side has confirmed that side.
 
-    What the gate would read in Auth0 stands on that confirmation, named `other-side-confirmed`. Everybody assigned counts as
-    having a user there.
+    That confirmation, named `other-side-confirmed`, replaces what the gate would read in Auth0. The forecast assumes that every
+    assigned person has a user there.
     """
     conditions: Conditions = {}
     if schema is not None:
@@ -305,10 +305,10 @@ def turn_provisioning_on(
 ) -> Iterator[Yield]:
     """Turn provisioning on.
 
-    Everything earlier is read again first, and each person's fate is foretold;
-    one false condition and the job is not started. A job in quarantine is never started, and restart is never called. Of a job
-    that runs the conditions are told, and it is not stopped.
-    Blocked when: the job is in quarantine; the first cycle would harm people, until that is accepted by kind.
+    The step first reads again what the earlier steps set, and forecasts each person's fate. If one condition does not hold, it
+    does not start the job. It never starts a job in quarantine and never calls restart. It names unmet conditions of a running
+    job, and does not stop the job.
+    Blocked when: the job is in quarantine; the first cycle would harm people, until a person accepts that by kind.
     """
     conditions: Conditions = auth0_conditions(connection, scim, tokens, matching, settings)
     if schema is not None:

@@ -47,7 +47,7 @@ def auth0_conditions(
     matching: tuple[str, ...],
     settings: TenantSettings,
 ) -> Conditions:
-    """Return what must hold in Auth0 while the job runs: by words, what tells whether it does."""
+    """Return the conditions in Auth0 while the job runs: by the words of each, the function that checks it."""
     return {
         f"the connection is Microsoft Azure AD and its options are readable ({Thing.CONNECTION_TYPE.step})": lambda: (
             connection.strategy == WAAD and bool(connection.options)
@@ -79,7 +79,7 @@ def entra_conditions(
     other_claim: str,
     settings: TenantSettings,
 ) -> Conditions:
-    """Return what must hold in Entra while the job runs: by words, what tells whether it does."""
+    """Return the conditions in Entra while the job runs: by the words of each, the function that checks it."""
     return {
         f"there is one enterprise application with this name, and no other run is working on it ({_APPLICATION})": lambda: (
             len(principals) == 1 and not other_claim
@@ -97,7 +97,7 @@ def entra_conditions(
 
 
 def _mapping_conditions(schema: SynchronizationSchema, settings: TenantSettings) -> Conditions:
-    """Return what must hold of the attribute mappings while the job runs."""
+    """Return the conditions on the attribute mappings while the job runs."""
     return {
         f"the mapping of users is on and Create is off ({Thing.ACTIONS.step})": lambda: (
             schema.flow_types == ("Update", "Delete") and not any(checks.flaws_of_the_mapping(schema))

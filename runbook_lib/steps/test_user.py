@@ -66,7 +66,7 @@ def _test(customer: Customer) -> Handover:  # provision-on-demand
 
 
 def _another_address(evidence: Evidence, settings: TenantSettings) -> str:
-    """Say what may help where Auth0 knows no user by the test user's name."""
+    """Say what may help when Auth0 knows no user by the test user's name."""
     if evidence.profiles:
         return ""
     return f". Or set test_user to the mail address that Auth0 shows for this person instead of {settings.test_user}"
@@ -118,7 +118,7 @@ def provision_unseen(
     memory: Memory,
     settings: TenantSettings,
 ) -> Iterator[Yield]:
-    """Provision one user, and take Entra's verdict for it; it is not repeated once this tool has it, or the job runs."""
+    """Provision one user and rely on Entra's verdict. The step does not repeat this once it has the verdict or the job runs."""
     user = fit_in_entra(user, groups, access, settings)
     unseen = "This run cannot see whether the person kept their user id in Auth0."
     if user.id in memory.tested_ids or (job is not None and job.is_running):
@@ -223,7 +223,7 @@ def provision_on_demand(
 
 
 def _still_the_one(profile: Auth0User) -> Callable[[tuple[Auth0User, ...]], tuple[str, ...]]:
-    """Return what tells whether Auth0 still has this user and no other."""
+    """Return the function that checks whether Auth0 still has this user and no other."""
 
     def differs(after: tuple[Auth0User, ...]) -> tuple[str, ...]:
         return () if {entry.user_id for entry in after} == {profile.user_id} else ("the user's id in Auth0",)
@@ -290,7 +290,7 @@ def told(answer: Response) -> tuple[Table, ...]:
 
 
 def _remedy_of(verdict: Verdict) -> Remedy | None:
-    """Return the remedy of a bad verdict. What Entra tells of the person says more than its one code for every skip."""
+    """Return the remedy for a bad verdict. Entra has one code for every skip; what it says about the person is more precise."""
     if verdict.is_filtered_out:
         return remedy("RB-504")
     if verdict.is_disabled:
@@ -301,7 +301,7 @@ def _remedy_of(verdict: Verdict) -> Remedy | None:
 
 
 def judge(answer: Response) -> dict[str, str]:
-    """Return nothing for a good verdict of provision on demand. Raises `VerificationFailed` for another."""
+    """Check the verdict of provision on demand and return no ids. Raises `VerificationFailed` for a bad verdict."""
     verdict = parse_verdict(answer.body)
     if not verdict.is_good:
         hint = "the user is not in Auth0 and creating is off" if "nomatch" in verdict.code.lower() else verdict.message

@@ -1,4 +1,4 @@
-"""The test user of provision on demand: their own fate is foretold first, because what is sent on demand is written at once.
+"""The test user of provision on demand. The step forecasts their fate first, because provision on demand writes at once.
 
 Source: entra-docs, provision-on-demand (it exports like a cycle), and its known limitations: an unassigned person is disabled.
 """
@@ -17,9 +17,9 @@ _ACCEPTABLE = (HarmKind.OVERWRITE, HarmKind.CANNOT_TELL)  # of a single person; 
 
 
 def refuse_harm(person: PersonForecast | None, profile: Auth0User, settings: TenantSettings) -> None:
-    """Raise `StepBlocked` where provisioning the test user on demand would harm them, or another person, or find two users.
+    """Raise `StepBlocked` when provision on demand would harm the test user or another person, skip them, or find two users.
 
-    `person` is None where the forecast does not know them: then their fate is unknown.
+    `person` is None when the forecast does not cover them: then their fate is unknown.
     """
     if person is None:
         raise StepBlocked(f"The forecast does not cover the test user of {profile.user_id}", _ANOTHER)

@@ -1,4 +1,4 @@
-"""What provision on demand answers: HTTP 200 for failures too, the verdict as JSON inside a text, in two forms."""
+"""The answer of provision on demand: HTTP 200 even for failures, with the verdict as JSON inside a text, in two forms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runbook_lib.services.wire_json import Json, listed
 class Verdict:
     """The result in the service's words, lower case, and why. `steps` are (name, status, description).
 
-    `standing` is what Entra says of a person that it skipped: `IsActive`, `IsInProvisioningScope` and the like, as texts.
+    `standing` is what Entra says about a person that it skipped: `IsActive`, `IsInProvisioningScope` and the like, as texts.
     """
 
     result: str
@@ -26,7 +26,7 @@ class Verdict:
 
     @property
     def is_good(self) -> bool:
-        """Only success, or skipping because both sides are equal already, is good."""
+        """Whether the verdict is good: success, or a skip because both sides are equal already."""
         return self.result == "success" or (self.result == "skipped" and self.code.lower() == "redundantexport")
 
     @property

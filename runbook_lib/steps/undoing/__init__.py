@@ -1,1 +1,1 @@
-"""What the rooms share for taking back: the record, the readings, and what others have done since."""
+"""What the rooms share for undo: the record of writes, the readings, and what others have done since."""

@@ -1,6 +1,6 @@
-"""What a run may have written: no answer tells. It is looked for and named, and never taken back.
+"""Writes whose response was lost: the run may have made something. Undo looks for it and names it, and never takes it back.
 
-Once a service has had time to show it and shows nothing of it, nothing is left of that write.
+If the service has had time to show it and shows nothing, undo counts the write as not carried out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHOWS = timedelta(hours=1)  # Unverified: the longest that others report is a q
 
 
 def in_doubt(undo: Undo, number: str, entry: Written, way: TakeBack) -> Step:
-    """Say what may be this run's: a request whose response was lost does not prove that it made what is there now."""
+    """Name what this run may have made. A request whose response was lost does not prove that it made what is there now."""
 
     def seen(view: View) -> Seen:
         return _is_gone(entry, view) or Seen(*way.look(entry, view))
@@ -43,14 +43,14 @@ def in_doubt(undo: Undo, number: str, entry: Written, way: TakeBack) -> Step:
 
 
 def _is_gone(entry: Written, view: View) -> Seen | None:
-    """Return that nothing of a write is there where its enterprise application is gone; None where that is not so."""
+    """Return that nothing of a write is left when its enterprise application is gone; None when the application is there."""
     if not entry.service_principal or view.read(InEntra(entry.service_principal).principal) is not None:
         return None
     return Seen(False, "The enterprise application is gone.")
 
 
 def _is_young(undo: Undo, entry: Written, view: View) -> bool:
-    """Whether what a write made may not show yet, by the services' own clock; not in an application that this undo deleted."""
+    """Whether a service, by its own clock, may not show a write's result yet; never in an application that this undo deleted."""
     if entry.service_principal and entry.service_principal in undo.record.deleted:
         return False
     told = [date for date in (view.auth0.service.date, view.graph.service.date) if date is not None]

@@ -1,4 +1,4 @@
-"""What others have done since: a job that is on, work of theirs inside of what this run made, a later run of this tool."""
+"""What others have done since the run: a job that is on, their work inside what this run made, a later run of this tool."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from runbook_lib.tenant.written import Record, Written
 
 
 def refuse_live(undo: Undo, running: On, diffs: tuple[Diff, ...] = ()) -> Guard:
-    """Raise while a provisioning job of the connection is on: all that a run wrote is what such a job lives on.
+    """Raise while a provisioning job of the connection is on, because such a job needs everything that a run wrote.
 
-    Returns the guard for the write: others may turn a job on before it arrives. Raises `StepWaits` for the step that stops the
-    job, or `StepBlocked` where the run did not start it.
+    Returns the guard for the write: others may turn a job on before the write arrives. Raises `StepWaits` for the step that stops
+    the job, or `StepBlocked` when the run did not start the job.
     """
     if not running:
         return Guard("the provisioning job", running_jobs(undo.record), _turned_on, _pauses)
@@ -42,7 +42,7 @@ def refuse_live(undo: Undo, running: On, diffs: tuple[Diff, ...] = ()) -> Guard:
 
 
 def _turned_on(running: On) -> tuple[str, ...]:
-    """Return what others have turned on meanwhile. That a token is in use tells nothing about this moment."""
+    """Return the jobs that others have turned on meanwhile. A token that is in use does not say what is on at this moment."""
     return tuple(f"others turned {job.id} on while what it lives on was taken back" for job in running if job.service_principal)
 
 
@@ -51,13 +51,13 @@ def _pauses(running: On) -> tuple[Request, ...]:
 
 
 def later_run(record: Record, entry: Written, *kinds: str) -> str:
-    """Return a sentence when a later run has written the same since; empty when none has."""
+    """Return a sentence when a later run has written the same thing; empty when none has."""
     later = record.since(entry, *kinds)
     return f"Left in place: {_by_run(later)}." if later else ""
 
 
 def _by_run(later: list[Written]) -> str:
-    """Return the clause that names the later run, by its latest write of which it is known that it was carried out."""
+    """Return the clause that names the later run, by its latest write that is known to be carried out."""
     known = [entry for entry in later if entry.is_certain]
     if known:
         return f"run {known[-1].run} has written to it later (undo that run first)"
@@ -65,7 +65,7 @@ def _by_run(later: list[Written]) -> str:
 
 
 def in_job(record: Record, entra: InEntra) -> Fact[tuple[str, ...]]:
-    """Return the fact that tells what others have done in the job since, as clauses; empty when nothing."""
+    """Return the fact that tells, as clauses, what others have done in the job since; empty when they did nothing."""
 
     def look(view: View) -> tuple[str, ...]:
         schema, is_held = view.read(entra.schema), view.read(holds_token(record, entra))
@@ -85,9 +85,9 @@ def _others_tokens(view: View, record: Record) -> bool:
 
 
 def is_edited(schema: SynchronizationSchema | None, record: Record, service_principal: str) -> bool:
-    """Whether the mappings hold others' edits: they are not those that the run, or an undo of it, wrote last.
+    """Whether the mappings hold others' edits: they differ from those that the run, or an undo of it, wrote last.
 
-    Once an undo has written mappings that hold others' edits, they do. Journals of version 2 do not tell.
+    If an undo wrote mappings that already held others' edits, they still count as edited. Journals of version 2 do not say.
     """
     wrote = [entry.undo["rows"] for entry in record.of_kind("schema")[-1:] if entry.undo.get("rows") is not None]
     restored = record.restored.get(service_principal)
@@ -97,15 +97,15 @@ def is_edited(schema: SynchronizationSchema | None, record: Record, service_prin
 
 
 def _as_in(rows: list[str], schema: SynchronizationSchema) -> list[str]:
-    """Return the mappings of now as rows, without the switch of groups where the journal does not hold it yet."""
+    """Return the current mappings as rows, without the switch of groups if the journal is from before that switch was kept."""
     knows_groups = any(row.startswith(groups_mapping.SHOWN) for row in rows)
     return [row for row in shown_rows(schema) if knows_groups or not row.startswith(groups_mapping.SHOWN)]
 
 
 def in_application(record: Record, entry: Written, entra: InEntra) -> Fact[tuple[str, ...]]:
-    """Return the fact that tells what others have done in an application that this run made; empty when nothing.
+    """Return the fact that tells what others have done in an application that this run made; empty when they did nothing.
 
-    `entry` is the write that made it. What is in doubt counts as theirs.
+    `entry` is the write that made it. What this run may have made by a write in doubt counts as others' work.
     """
     inside = ("assignments", "job", "credentials", "schema", "start", "on-demand")
     job_fact = in_job(record, entra)
@@ -129,7 +129,7 @@ def in_application(record: Record, entry: Written, entra: InEntra) -> Fact[tuple
         ours = record.of_kind("assignments")
         ids = {assignment for write in ours for assignment in write.assignment_ids}
         ids_unknown = {who for write in ours if not write.knows_assignments for who in write.undo["principals"]}
-        # Read last: people are assigned more often than anything else is done there.
+        # Read last: of all that others do in an application, they assign people most often.
         theirs = [a for a in view.read(entra.assignments) if a.id not in ids and a.principal_id not in ids_unknown]
         found += [f"the journal does not show that this run made {len(theirs)} of its assignments"] if theirs else []
         return tuple(found)
@@ -138,7 +138,7 @@ def in_application(record: Record, entry: Written, entra: InEntra) -> Fact[tuple
 
 
 def named(clauses: Iterable[str]) -> str:
-    """Return the sentence that says why something is left."""
+    """Return the sentence that says why undo leaves something."""
     return f"Left in place: {'; '.join(clauses)}."
 
 
@@ -148,5 +148,5 @@ def equal(options: Json, key: str, other: Json) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return a JSON value that tells `true` from 1."""
+    """Return a JSON value in a form in which `true` differs from 1."""
     return (type(value).__name__, value)

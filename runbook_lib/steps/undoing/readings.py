@@ -1,4 +1,4 @@
-"""What an undo reads: the enterprise application by its id, whatever its name is now, and what is in it."""
+"""What an undo reads: the enterprise application by its id, whatever its name is now, and what it contains."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LISTED = timedelta(minutes=5)
 
 
 class Running(NamedTuple):
-    """A provisioning job that is on, and its enterprise application; where Entra is handed over, a token that is in use."""
+    """A provisioning job that is on, with its enterprise application; when Entra is handed over, a token that is in use."""
 
     id: str
     service_principal: str = ""
@@ -51,7 +51,7 @@ class InEntra:
 
     @property
     def everything(self) -> tuple[Fact[Any], ...]:
-        """All readings of it, and those by name that the engine keeps its claim by."""
+        """All readings of it, and the readings by name that the engine uses to keep its claim."""
         own = (self.principal, self.application, self.jobs, self.schema, self.saved, self.assignments)
         return (*own, facts.enterprise_applications)
 
@@ -66,7 +66,7 @@ class InEntra:
         return jobs_of(view, self.id) if view.read(self.principal) else ()
 
     def jobs_looked_for(self, job_id: str) -> Fact[tuple[SynchronizationJob, ...]]:
-        """Return the reading of its jobs that believes only a second answer that a job is gone: it may be on."""
+        """Return the reading of its jobs that asks twice before it believes that a job is gone, because the job may be on."""
 
         def look(view: View) -> tuple[SynchronizationJob, ...]:
             jobs = view.read(self.jobs)
@@ -97,14 +97,14 @@ def jobs_of(view: View, service_principal: str) -> tuple[SynchronizationJob, ...
     try:
         return view.graph.synchronization_jobs(service_principal)
     except ApiError as error:
-        # The synchronization service says 401 UnknownError for an application that it does not know (any more).
+        # The synchronization service answers 401 UnknownError for an application that it does not know, or no longer knows.
         if error.status == 404 or (error.status == 401 and error.code == "UnknownError"):
             return ()
         raise
 
 
 def jobs_now(entry: Written, view: View) -> str:
-    """Return a sentence about the provisioning jobs that there are."""
+    """Return a sentence that names the existing provisioning jobs."""
     shown = ", ".join(
         f"{job.id} ({'on' if job.is_running else 'off'})" for job in view.read(InEntra(entry.service_principal).jobs)
     )
@@ -114,8 +114,8 @@ def jobs_now(entry: Written, view: View) -> str:
 def running_jobs(record: Record) -> Fact[On]:
     """Return the reading of the jobs that are on in any application of the connection, whatever its name is now.
 
-    Where this run does not sign in to Entra it is the tokens of this tool that were used within the last hour: cycles come every
-    40 minutes (entra-docs, how-provisioning-works).
+    If this run does not sign in to Entra, the reading returns this tool's tokens that were used within the last hour instead:
+    cycles come every 40 minutes (entra-docs, how-provisioning-works).
     """
 
     def look(view: View) -> On:
@@ -131,11 +131,11 @@ def running_jobs(record: Record) -> Fact[On]:
 
 
 def holds_token(record: Record, entra: InEntra) -> Fact[bool]:
-    """Return the reading of whether Entra holds a token there, listed or not.
+    """Return the reading of whether Entra holds a token in that application, listed or not.
 
     Entra lists what was saved only after a while (terraform-provider-azuread waits five minutes). So a token that this undo has
-    just taken out counts as gone. Within that time of the run's own saving, or after an earlier undo took it out, a test of what
-    is saved tells.
+    just taken out counts as gone. Within that time after the run saved its token, or after an earlier undo took the token out,
+    the reading asks Entra to test what it has saved.
     """
 
     def look(view: View) -> bool:
@@ -152,9 +152,9 @@ def holds_token(record: Record, entra: InEntra) -> Fact[bool]:
 
 
 def may_be_emptied(record: Record, entra: InEntra, number: str) -> Fact[bool]:
-    """Return the reading of whether Entra may have let go of the token by a request that got no answer, and not list that yet.
+    """Return the reading of whether a request without an answer may have taken the token out, which Entra may not list yet.
 
-    The request is one of this undo's step of that number, or of an earlier undo.
+    This undo's step of that number sent the request, or an earlier undo did.
     """
 
     def look(view: View) -> bool:
@@ -166,7 +166,7 @@ def may_be_emptied(record: Record, entra: InEntra, number: str) -> Fact[bool]:
 
 
 def is_listed_late(entry: Written, view: View) -> bool:
-    """Whether what a write made may not be listed yet, by Graph's own clock."""
+    """Whether Graph, by its own clock, may not list yet what a write made."""
     return _is_recent(entry.time, view)
 
 
@@ -180,7 +180,7 @@ def _saved_lately(view: View, record: Record, service_principal: str) -> bool:
 
 
 def _works(view: View, service_principal: str, job: str) -> bool:
-    """Ask Entra to test what it has saved. Raises `ApiError` where the answer says nothing about that."""
+    """Ask Entra to test what it has saved. Raises `ApiError` when the answer says nothing about the saved credentials."""
     try:
         view.graph.service.ask(graph.validate_credentials(service_principal, job))
     except ApiError as refused:
@@ -193,9 +193,9 @@ def _works(view: View, service_principal: str, job: str) -> bool:
 def tokens_in_entra(record: Record) -> Fact[frozenset[str]]:
     """Return the reading of the ids of the tokens that Entra may hold in any application that the record names.
 
-    Entra never tells which token it holds. Where Auth0 has one that this tool did not make, Entra is asked to test what it has
-    saved, after which the one that was used is the one it holds. Unverified: that `last_used_at` tells at once; where it does
-    not, none is ruled out.
+    Entra never says which token it holds. If Auth0 has a token that this tool did not make, the reading asks Entra to test what
+    it has saved; Entra then holds the token that Auth0 shows as just used. Unverified: that `last_used_at` shows this at once;
+    when it does not, the reading rules out no token.
     """
 
     def look(view: View) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What the steps of one undo share, and what a room says of how its writes are taken back."""
+"""What the steps of one undo share, and how a room declares the way to take back its writes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from runbook_lib.tenant.written import Record, Written
 
 
 def left(text: str) -> Finding:
-    """Return a finding that says that something of the run stays. A later undo looks at it again."""
+    """Return a finding that says that something the run made stays. A later undo looks at it again."""
     return Finding(text, is_left=True)
 
 
 class Turn(IntEnum):
     """The order in which an undo takes back the kinds of writes.
 
-    The job stops first. The application goes before what is in it, and Entra lets go of the token before mappings make users
-    again. The marker goes last of all in Entra: it also says that this undo is at work.
+    Undo stops the job first. It deletes the application before it looks at what is inside the application. It takes the token out
+    of Entra before it restores mappings that create users. It removes the marker from the notes last of all in Entra, because the
+    marker also tells other runs that this undo is in progress.
     """
 
     THE_JOB_STOPS = 0
@@ -36,7 +37,7 @@ class Turn(IntEnum):
 
 
 class Seen(NamedTuple):
-    """Whether anything is there that a write in doubt may have made, and what is there, in a sentence."""
+    """What an undo sees of a write in doubt: whether something that it may have made is there, and a sentence about it."""
 
     is_there: bool
     words: str
@@ -46,8 +47,8 @@ class Seen(NamedTuple):
 class Undo:
     """One undo: what is on record, the name of the application in the settings, whether it only plans.
 
-    `entries` are the writes that the steps take back, by number. `has_stopped` once the step is over that stops the job: one
-    that is on then was started by others. `deletable` tells whether an application is going to be deleted.
+    `entries` are the writes that the steps take back, by step number. `has_stopped` becomes true when the step that stops the job
+    is over; if a job is on after that, others have started it. `deletable` tells whether this undo will delete an application.
     """
 
     record: Record
@@ -61,7 +62,7 @@ class Undo:
 
     @property
     def stop(self) -> str:
-        """The number of the step that stops the job, empty when this run did not start it or it is over."""
+        """The number of the step that stops the job; empty when this run did not start the job, or when that step is over."""
         if self.has_stopped:
             return ""
         starts = ((number, entry) for number, entry in self.entries.items() if entry.kind == "start" and entry.is_certain)
@@ -76,7 +77,7 @@ class Undo:
         *reads: Fact[Any],
         touches: tuple[Fact[Any], ...] = (),
     ) -> Step:
-        """Return the step of one write. What Entra made a moment ago may not show yet, and is looked for."""
+        """Return the step that takes one write back. The engine looks for what Entra made a moment ago and may not show yet."""
         self.entries[number] = entry
         takes_back = entry.kind if entry.kind in (Thing.APPLICATION, Thing.JOB) and entry.is_certain else ""
         kind = Kind.ENSURE if touches else Kind.NOTE
@@ -84,7 +85,7 @@ class Undo:
         return Step(number, f"{title} (step {entry.step})", body)
 
     def goes_along(self, service_principal: str) -> Fact[bool]:
-        """Return the fact that tells whether the application that something is in is going to be deleted."""
+        """Return the fact that tells whether this undo will delete the application, and so everything inside it."""
 
         def look(view: View) -> bool:
             return service_principal not in self.record.kept and self.deletable(view, service_principal)
@@ -92,17 +93,17 @@ class Undo:
         return Fact(f"is deleted {service_principal[:8]}", look, is_derived=True)
 
     def along(self, service_principal: str) -> Finding:
-        """Return the finding that something goes with its application; until that is deleted, it is still there."""
+        """Return the finding that deleting the application removes something too; until then it is still there."""
         is_gone = service_principal in self.record.deleted
         return Finding("Deleting the enterprise application removes it too.", is_left=not is_gone)
 
     def had_token(self, service_principal: str) -> bool:
-        """Whether Entra held a token there before the run saved its own."""
+        """Whether Entra held a token in that application before the run saved its own."""
         saves = [e for e in self.record.of_kind("credentials") if e.service_principal == service_principal]
         return bool(saves) and bool(saves[0].undo["before"].get(SECRET_TOKEN))
 
     def empties(self, service_principal: str) -> bool:
-        """Whether this plan says that the token is taken out there, before anything was written."""
+        """Whether this is a plan, which writes nothing yet, and it says that it takes the token out of that application."""
         saves = [e for e in self.record.of_kind("credentials") if e.service_principal == service_principal]
         return self.is_plan and bool(saves)
 
@@ -121,5 +122,5 @@ def undone(
     look: Callable[[Written, View], Seen] = _in_the_journal,
     turn: Turn = Turn.LATEST_WRITE_FIRST,
 ) -> TakeBack:
-    """Return how one kind of write is taken back; see `engine.step.TakeBack` for the arguments."""
+    """Return how an undo takes back one kind of write; see `engine.step.TakeBack` for the arguments."""
     return TakeBack(kind, words, step, look, needs, made, turn)
