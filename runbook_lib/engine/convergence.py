@@ -17,9 +17,9 @@ from runbook_lib.engine.values import Change, Diff, Guard
 from runbook_lib.engine.writer import Writer
 from runbook_lib.http.retry import Pace
 
-LOOKS = 5  # so many times in a row must a new object be missing before it counts as not made (terraform-provider-azuread)
-SENDINGS = 3  # of one step's writes whose outcome is in doubt; then it is left to the next run
-QUIET_LOOKS = 3  # with the pauses before them they take some seconds, as after any write; only a longer wait is told
+LOOKS = 5  # a new object must be missing this many times in a row to count as not made (terraform-provider-azuread)
+SENDINGS = 3  # a step sends a write with a doubtful outcome at most this often, then leaves it to the next run
+QUIET_LOOKS = 3  # with their pauses these looks take some seconds, as after any write; only a longer wait is reported
 LISTED_S = 300.0  # saved settings are listed within five minutes (terraform-provider-azuread waits as long)
 ROUNDS = 40  # of apply and plan again: 40 batches of 20 assignments a round are enough for a large tenant
 
@@ -92,9 +92,9 @@ class Convergence:
         return True, ()
 
     def _is_overtaken(self, change: Change) -> bool:
-        """Wait for the turn of a step's further write. Return whether what it stands on has grown too old meanwhile.
+        """Wait for the turn of a step's further write. Return whether its readings have grown too old meanwhile.
 
-        What is listed late is sent as it was planned: reading it again would not show the writes before it.
+        A write that a service lists late is sent as planned: another reading would not show the step's earlier writes.
         """
         if change.request is None or change.listed_late:
             return False
@@ -135,9 +135,9 @@ class Convergence:
         return self._looked_for(step, plan, lately) if lately and may_be_hidden else plan
 
     def _take_turn(self, step: Step) -> None:
-        """Wait for the turn of a step's first write before its readings are repeated: the wait may take seconds.
+        """Wait for the turn of a step's first write, then repeat its readings: the wait may take seconds.
 
-        A step that by its earlier readings has nothing to write yet takes none: the fresh ones decide, as ever.
+        A step whose earlier readings show nothing to write takes no turn; fresh readings decide, as always.
         """
         try:
             plan = self._planner.planned(step)
@@ -156,12 +156,12 @@ class Convergence:
             change.request and change.request.method in ("PATCH", "PUT") and not change.rehearsal for change in requests
         )
         if is_replaced and (is_old or not self._tenant.is_latest(body.stale[0], RIGHT_BEFORE_S)):
-            # A document that is written whole is read right before, for what others write meanwhile would be lost.
+            # Read a document right before writing it whole; otherwise the write would undo what others wrote meanwhile.
             is_old |= self._tenant.stale(0.0, body.stale[0])
         return is_old
 
     def _looked_for(self, step: Step, plan: Plan, latest: datetime) -> Plan:
-        """Look for what an earlier run made, or may have made, until it shows or the time that replication takes is over."""
+        """Look for what an earlier run made, or may have made, until it shows or the time for replication is over."""
         for look, wait in enumerate(self._pace.waits(), start=1):
             if look >= LOOKS and (self._now() - latest).total_seconds() > self._pace.total_s:
                 break
@@ -177,8 +177,8 @@ class Convergence:
     def _settled(self, step: Step, before: Plan, *, is_known: bool) -> Plan:
         """Plan again until something has changed, and verify side effects.
 
-        Nothing changed: after an answer that said done, that is `VerificationFailed`; in doubt, the plan is returned to be
-        sent again, at once where doing it twice does no harm, and else when replication cannot hide it any more.
+        If nothing changed after an answer that said done, raises `VerificationFailed`. If the outcome is in doubt, returns the
+        plan to be sent again: at once if doing it twice does no harm, otherwise when replication can no longer hide the write.
         """
         is_patient = is_known or any(change.replicates for change in before.changes)
         is_late = any(change.listed_late for change in before.changes) and not any(change.stops for change in before.changes)
@@ -192,7 +192,7 @@ class Convergence:
                 plan = self._planner.planned(step, is_written=True, shown=shown)
             finally:  # planning may refuse to go on by what only a guard brings to a halt
                 self._look_at_guards(step, before)
-            shown = frozenset()  # an answer that does not show the write is no proof: from here on it is read
+            shown = frozenset()  # an answer that does not show the write proves nothing: from here on, read it
             if not plan.wants_the_same_as(before) and not plan.is_awaited:
                 self._confirmed(step, before)
                 return plan
@@ -207,7 +207,7 @@ class Convergence:
         return [fact for number, fact in enumerate(touched) if number == 0 or self._tenant.told_by(fact) <= {late}]
 
     def _looks(self, step: Step, before: Plan) -> Iterator[None]:
-        """Sleep before each further look: as long as the pace allows, longer for what a service is known to list late."""
+        """Sleep before each further look: as long as the pace allows, and longer for what a service lists late."""
         late = [(change.listed_late, change.request) for change in before.changes if change.listed_late]
         for wait_s in islice(self._pace.waits(), QUIET_LOOKS if late else None):
             self._sleep(wait_s)
@@ -239,7 +239,7 @@ class Convergence:
 
 
 def _without_proof_of(left: tuple[Change, ...], plan: Plan) -> Plan:
-    """Return a plan of which some changes were not sent: of those nothing is proved yet."""
+    """Return a plan without the proof of the changes that were not sent."""
     unsent = {id(change) for change in left}
     changes = (replace(one, confirm=None, guard=None) if id(one) in unsent else one for one in plan.changes)
     return replace(plan, changes=tuple(changes)) if left else plan

@@ -1,7 +1,7 @@
 """Read, plan, confirm, apply, wait, verify: the one place where a change becomes a request.
 
-Before the first write every step is planned: when one of them is blocked, nothing at all is written. Every intent is on
-disk before its request. An outcome in doubt is settled by reading; only what reading shows to be still missing is sent again.
+Before the first write the engine plans every step; if one of them is blocked, it writes nothing at all. Every intent is on disk
+before its request. If an outcome is in doubt, the engine reads the service, and sends again only what is still missing.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Engine:
         if self._is_applying and self._is_due(step, result):
             result = self.apply(step)
         elif self._is_applying and result.status == "BLOCKED":
-            self.survey()  # nothing was due before, so nothing is written now: what comes after is still told
+            self.survey()  # nothing was due before, so nothing is written now; the steps after it are still planned
         return self._keep(result)
 
     def look_ahead(self) -> None:
@@ -102,11 +102,11 @@ class Engine:
         return self._keep(self.apply(self._steps[number]))
 
     def fails(self, number: str, error: RunbookError) -> StepResult:
-        """Return the result of a step that cannot be begun because of an error, and keep it."""
+        """Return the result of a step that an error keeps from starting, and keep that result."""
         return self._keep(self._planner.from_error(self._steps[number], error))
 
     def reconsider(self) -> None:
-        """Forget what held the writes back, because a person has accepted it. The next write first plans every step again."""
+        """Forget what held back the writes, because a person has accepted it. The next write first plans every step again."""
         self._is_surveyed, self._held_by = False, None
 
     def release(self) -> None:

@@ -16,7 +16,7 @@ Line = Mapping[str, Any]  # an event as it stands in the file
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened. `v` is the version of the journal, `n` the event's number in it, `time` an ISO text in UTC."""
+    """One event of a run. `v` is the version of the journal, `n` the event's number in it, `time` an ISO text in UTC."""
 
     v: int
     n: int
@@ -48,14 +48,14 @@ class SettingsChanged(Event):
 
 @dataclass(frozen=True)
 class Named(Event):
-    """The id of what the journal is about was read."""
+    """The run read the id of the thing that the journal is about."""
 
     id: str
 
 
 @dataclass(frozen=True)
 class Intent(Event):
-    """A write is about to be sent. `before` are the ids that there were, `undo` what taking it back needs.
+    """The run is about to send a write. `before` are the ids that existed already, `undo` is what an undo needs.
 
     `sent_at` is the service's own time, empty where it had told none.
     """
@@ -69,7 +69,7 @@ class Intent(Event):
 
     @property
     def kind(self) -> str:
-        """The kind of thing that is written, empty for what cannot be taken back."""
+        """The kind of thing that is written; empty for a write that cannot be taken back."""
         return str(self.undo.get("kind") or "")
 
 
@@ -102,7 +102,7 @@ class Outcome(Event):
 
 @dataclass(frozen=True)
 class Settled(Event):
-    """Reading has shown for long enough that a write in doubt was not done."""
+    """Readings have shown for long enough that a service did not carry out a write in doubt."""
 
     step: str
     request: str
@@ -110,7 +110,7 @@ class Settled(Event):
 
 @dataclass(frozen=True)
 class Tries(Event):
-    """This tool is about to use a token itself that is for another service to use."""
+    """This tool is about to use a token itself, although the token is for another service."""
 
     token: str
 

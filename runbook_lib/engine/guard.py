@@ -8,20 +8,20 @@ from typing import Any, Protocol
 from runbook_lib.http.message import Request
 
 Noted = Callable[[str, str, Request, Mapping[str, Any]], None]
-"""Sends a write of a guard's own, on record like every write: the thing it is about, on what, the request, its undo."""
+"""Sends one of the guard's own writes and records it like every write: its thing, what it is on, the request, its undo."""
 
 
 class WriteGuard(Protocol):
     """Decides before each write whether it may be sent. A write that stops a job is sent without asking."""
 
     def before(self, request: Request, noted: Noted, *, is_last: bool) -> None:
-        """Make sure that this run may write. `is_last`: after this write the guard is not needed any more.
+        """Make sure that this run may write. `is_last`: the run needs the guard no longer after this write.
 
         Raises `StepBlocked` when another run is at work.
         """
 
     def release(self, noted: Noted) -> None:
-        """Let other runs write. Errors of the services are left to time."""
+        """Let other runs write. Ignore the services' errors: a claim ends by itself."""
 
 
 class NoGuard:

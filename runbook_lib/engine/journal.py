@@ -25,7 +25,7 @@ from runbook_lib.engine.events import Begun, Ended, Event, Line, Result, Setting
 VERSION = 3  # 3 names the connection by its id, and each assignment that was made
 NUMBERED = 2  # the first version whose events carry a number: what is older cannot be joined to its outcomes
 _END = 16_384  # octets at the end of a journal; an outcome is a short line
-_DERIVED = ("result", "waiting")  # tells nothing that planning again would not; 26 times a run a slow disk would be waited for
+_DERIVED = ("result", "waiting")  # planning again would tell the same; fsync for each would wait for a slow disk 26 times
 
 
 class Journal:
@@ -63,7 +63,7 @@ class Journal:
             line = scrubber.scrub(json.dumps({**record, **facts}, ensure_ascii=False)) + "\n"
             _append(self.path, line, is_synced=event not in _DERIVED)
         except OSError as broken:
-            self._count = None  # a part of the line may be there: cut it off before the next one
+            self._count = None  # a part of the line may be in the file: cut it off before the next line
             raise JournalFailed(
                 self.path, broken.strerror or str(broken), "Make room, or choose another folder, then run again"
             ) from None
@@ -82,7 +82,7 @@ class Journal:
             _sync_folder(self.path.parent)
             return 0
         content = self.path.read_bytes()
-        if not content.endswith(b"\n"):  # an event that never was on record: nothing was sent after it
+        if not content.endswith(b"\n"):  # this event was never fully on record, so nothing was sent after it
             os.truncate(self.path, content.rfind(b"\n") + 1)
         return sum(1 for _ in each_line(self.path))
 

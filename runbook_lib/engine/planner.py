@@ -65,7 +65,7 @@ class Planner:
                     raise
                 self._sleep(wait)
                 looked_at = [fact for fact in step.body.stale[:1] if fact.name not in shown]
-                if is_written and looked_at:  # time has passed: the look at the write is repeated with what it has to read again
+                if is_written and looked_at:  # time has passed: repeat the look at the write, and the readings that it depends on
                     self._tenant.forget(*looked_at)
         return self._at_once(step, is_written, shown)
 
@@ -92,9 +92,9 @@ class Planner:
                 return
 
     def _drop_what_came_with_the_last_look(self, written: Step, shown: frozenset[str]) -> None:
-        """Drop what the next write replaces, where it was read with a look at this one that came too early.
+        """Drop readings of what the next write replaces, if they came with a look at this write that was too early.
 
-        Read again with the next look it costs no request, and is what was read right before that write.
+        The next look reads them again in the same request, and so right before that write.
         """
         following = [step for step in self._until_a_write(written, is_written=True) if step is not written]
         for fact in dict.fromkeys(step.body.stale[0] for step in following if step.body.stale):

@@ -17,8 +17,8 @@ from runbook_lib.http.waves import read_in_waves
 
 T = TypeVar("T")
 FRESH_S = 10.0  # a reading older than this is repeated before a write that depends on it
-RIGHT_BEFORE_S = 0.5  # nothing is asked between such a reading and the write that it was read for; the time is that of the page
-JUST_READ_S = 1.0  # what a write replaces is read within this time before it: so that another writer's change is not lost
+RIGHT_BEFORE_S = 0.5  # no request lies between such a reading and its write; the time is what the page itself takes
+JUST_READ_S = 1.0  # read what a write replaces at most this long before it, to keep another writer's change
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class KeptReadings(ABC):
 
     @property
     def may_read_ahead(self) -> bool:
-        """Whether readings may be asked for before a step needs them."""
+        """Whether the run may request readings before a step needs them."""
         return True
 
     def __post_init__(self) -> None:
@@ -117,7 +117,7 @@ class KeptReadings(ABC):
     def read_ahead(self, *facts: Fact[Any]) -> None:
         """Read facts in as few waves as their dependencies allow, all services at once. An error waits where it is read.
 
-        What is kept and young enough is not read again. Nothing is read ahead while a person is still to sign in.
+        Readings that are kept and young enough are not repeated. Nothing is read ahead until a person has signed in.
         """
         if not self.may_read_ahead:
             return
@@ -137,14 +137,14 @@ class KeptReadings(ABC):
     def read_again(self, *facts: Fact[Any]) -> None:
         """Drop readings and read them again. The requests that they sent before are sent together.
 
-        What was read within a moment, with no request since, would only be asked for twice.
+        A reading from a moment ago stays if no request was sent since: to repeat it would only ask the same twice.
         """
         if old := [fact for fact in facts if not self.is_latest(fact, RIGHT_BEFORE_S)]:
             self.forget(*old)
         self.read_ahead(*facts)
 
     def learn(self, fact: Fact[T], value: T) -> None:
-        """Keep what the answer to the latest request holds of a fact: it is as old as that request."""
+        """Keep the value of a fact that the answer to the latest request holds; it is as old as that request."""
         self._readings[fact.name] = (max(service.ahead.began_at for service in self.services.values()), value)
         self._last[fact.name] = value
 
@@ -155,7 +155,7 @@ class KeptReadings(ABC):
             self._readings.pop(name, None)
 
     def _drop_answers(self) -> None:
-        """Drop responses that were requested ahead and not used: they may be older than what is to be read now."""
+        """Drop unused responses to requests that were sent ahead: they may be older than what the run must read now."""
         for service in self.services.values():
             service.ahead.clear()
 
@@ -174,7 +174,7 @@ class KeptReadings(ABC):
     def stale(self, max_age_s: float, *facts: Fact[Any]) -> bool:
         """Drop the readings older than `max_age_s`, of the named facts or of all; say whether there were any.
 
-        What no one can change stays, unless it is named.
+        Lasting facts, which no one can change, stay unless they are named.
         """
         self._drop_answers()
         now, names = self.clock(), {fact.name for fact in facts} or self._readings.keys() - self._lasting

@@ -12,7 +12,7 @@ _CLOCK_STEP_S = 2.0  # a Date header counts whole seconds
 _ANSWER_LIMIT_S = 300.0  # longer than any request is waited for
 _LATELY = timedelta(hours=1)
 SAVED = "credentials"  # the kind of a write that a service may list only later
-MADE_EACH_TIME = ("token",)  # sent again, such a request makes another one; the first may exist too
+MADE_EACH_TIME = ("token",)  # sending such a request again makes a second object; the first may exist too
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Doubt:
     kind: str = ""
 
     def is_over_by(self, step: str, requests: Container[str]) -> bool:
-        """Whether this doubt ends, too, when one of these requests succeeds, or when the search for its work found nothing."""
+        """Whether this doubt ends too: one of these requests succeeded, or the search for its result found nothing."""
         return self.step == step and self.request in requests and self.kind not in MADE_EACH_TIME
 
     def may_have_made(self, created_at: str) -> bool:
-        """Whether what a service made at this time, by its own clock, was made in the minutes of the request."""
+        """Whether a service made something within the minutes of the request, by the service's own clock."""
         if self.sent_at is None:
             return False
         try:
@@ -47,7 +47,7 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Save:
-    """A save that a service took and may list only later: when it was, and what the service listed before."""
+    """A save that a service accepted and may list only later: its time, and what the service listed before."""
 
     time: datetime
     before: Mapping[str, str]
@@ -164,7 +164,7 @@ class Recovery:
     late_since: datetime | None = None
 
     def recall(self, past: Past, _now: datetime) -> None:
-        """Take over what the journals of earlier runs tell at a time."""
+        """Take over what the journals of earlier runs tell, as of a time."""
         self.doubts = past.doubts
         self.made_at = dict(past.made_at)
         self.late_since = past.late_since

@@ -1,4 +1,4 @@
-"""What became of a step, and what it wants before it is carried out."""
+"""The result of a step, and the plan of what it wants to do."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether the service took every change already and only has to list them."""
+        """Whether the service has accepted every change already and only has to list them."""
         return bool(self.changes) and all(change.is_awaited for change in self.changes)
 
     def wants_the_same_as(self, other: Plan) -> bool:

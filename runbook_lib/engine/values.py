@@ -35,7 +35,7 @@ class Hazard:
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence a step reports about what it saw. With `is_left` it says that something stays which the step is about."""
+    """A sentence in which a step reports what it saw. With `is_left` it says that the thing of the step stays."""
 
     text: str
     is_left: bool = False
@@ -104,7 +104,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class Guard:
-    """What must still hold after a write, and the requests that take the harm out of it when it does not.
+    """What must still hold after a write, and the requests that stop the harm if it does not hold.
 
     No service has a condition on writes: between the last reading and the write others may have changed what it stands on.
     `reading` is the fact to read afresh, `lost` returns texts of what does not hold, and `stop` the requests that stop `on`.
@@ -160,7 +160,7 @@ class Change:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether nothing is left to send: the service took the change and does not list it yet."""
+        """Whether nothing is left to send: the service has accepted the change and does not list it yet."""
         return self.request is None and bool(self.listed_late)
 
 

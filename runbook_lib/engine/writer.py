@@ -77,7 +77,7 @@ class Writer:
             self._outcome(number, about, "refused", error=str(failed))
             raise
         except (ApiError, TransportError) as error:
-            # Accepted, but what was saved does not work: what the service holds now is unknown.
+            # The service accepted the write, but the saved values do not work: what the service holds now is unknown.
             is_unknown = is_accepted or _is_ambiguous(error)
             self._broken(number, about, error, is_unknown=is_unknown)
             if is_unknown:
@@ -89,7 +89,7 @@ class Writer:
         return True
 
     def _doubt(self, step: Step, change: Change, request: Request) -> Doubt:
-        """Return what is in doubt of a write until its outcome is known."""
+        """Return the doubt about a write, which stays open until the outcome is known."""
         kind = str((change.undo or {}).get("kind") or "")
         return Doubt(step.number, request.line, self._now(), self._service(request).date, change.before, kind)
 
@@ -101,7 +101,7 @@ class Writer:
         self._outcome(number, about, result, error=str(error), **({"made": made} if made else {}))
 
     def _done(self, number: int, about: dict[str, str], change: Change, made: dict[str, str], part: tuple[int, int]) -> None:
-        """Put on record, and remember, that a write was done."""
+        """Record and remember that a service carried out a write."""
         more = ({"part": list(part)} if part[1] >= MANY else {}) | ({"late": True} if change.counts_late else {})
         self._outcome(number, about, "applied", made=made, **more)
         memory, now = self._tenant.memory, self._now()
@@ -111,7 +111,7 @@ class Writer:
         self._forget_doubts(about["step"], {about["request"]})
 
     def settle(self, step: str, changes: Iterable[Change]) -> None:
-        """Record that writes in doubt were not done: readings have shown that for long enough."""
+        """Record that no service carried out these writes in doubt: readings have shown that for long enough."""
         lines = {change.request.line for change in changes if change.request}
         for line in sorted(lines):
             self._journal.write("settled", step=step, request=line, result="not done")
@@ -131,11 +131,11 @@ class Writer:
         return any((self._now() - time).total_seconds() < YOUNG_S for time in times)
 
     def take_turn(self, request: Request) -> None:
-        """Wait until a write may be sent, and hold its turn until it is sent, or given back."""
+        """Wait until a write may be sent. Hold its turn until the write is sent or the turn is given back."""
         self._service(request).take_turn(request)
 
     def give_turns_back(self) -> None:
-        """Give back what is held and was not used."""
+        """Give back the turns that are held and were not used."""
         for service in self._tenant.services.values():
             service.give_turn_back()
 
@@ -196,7 +196,7 @@ class Writer:
         return any(age.total_seconds() < YOUNG_S for age in ages)
 
     def _sent(self, request: Request) -> Response:
-        """Send a write; again only while the answer says that an object just made is not known yet."""
+        """Send a write. Send it again only while the answer says that the service does not know a new object yet."""
         for wait in self._pace.waits():
             try:
                 return self._service(request).send(request)
@@ -207,7 +207,7 @@ class Writer:
         return self._service(request).send(request)
 
     def _rehearsed(self, rehearsal: Request) -> None:
-        """Send a rehearsal, and once more when it is refused: one service calls the other for it, and does not retry."""
+        """Send a rehearsal; if it is refused, send it once more: one service calls the other for it and does not retry."""
         try:
             self._service(rehearsal).ask(rehearsal)
         except ApiError as refused:
@@ -268,7 +268,7 @@ class Writer:
 
 
 def _shown(change: Change, answer: Response) -> tuple[tuple[Fact[Any], Any], ...]:
-    """Return the readings that an answer holds; none where it has another form: what was written is then read as ever."""
+    """Return the readings that an answer holds; none if it has another form: the engine then reads what was written."""
     if change.shows is None:
         return ()
     try:
@@ -279,5 +279,5 @@ def _shown(change: Change, answer: Response) -> tuple[tuple[Fact[Any], Any], ...
 
 
 def _is_ambiguous(error: ApiError | TransportError) -> bool:
-    """Whether the service may have carried the request out; 408 is what a gateway says that got no whole exchange."""
+    """Whether the service may have carried out the request; a gateway says 408 when it got no whole exchange."""
     return error.ambiguous if isinstance(error, TransportError) else error.status >= 500 or error.status == 408

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 LASTS = timedelta(minutes=15)
 RENEWED_AFTER = timedelta(minutes=5)
-_LONGEST = LASTS + timedelta(seconds=10)  # by Graph's own clock, which answers of two of its servers may tell differently
+_LONGEST = LASTS + timedelta(seconds=10)  # by Graph's own clock, on which answers of two of its servers may differ
 _FORM = re.compile(
     r"\n?\[inbound-scim-runbook (?P<connection>con_[A-Za-z0-9_]+)"
     r"(?:; run (?P<run>[A-Za-z0-9_-]+@[A-Za-z0-9_]+) until (?P<until>[0-9T:Z-]+))?\]"
@@ -57,7 +57,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def with_marker(notes: str | None, marker: Marker) -> str | None:
-    """Return the notes with this marker in place of an earlier one, None where there is no room: what they say is never cut."""
+    """Return the notes with this marker in place of an earlier one; None if there is no room: the tool never cuts notes."""
     rest = without_marker(notes)
     whole = f"{rest}\n{marker}" if rest else str(marker)
     return whole if len(whole) <= _NOTES_LIMIT else None
@@ -74,7 +74,7 @@ def without_marker(notes: str | None) -> str:
 
 
 def this_machine() -> str:
-    """Return a short name for this machine and its user that tells neither: the notes are the customer's to read."""
+    """Return a short name for this machine and user that reveals neither, because the customer can read the notes."""
     user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
     return hashlib.sha256(f"{platform.node()} {uuid.getnode()} {user}".encode()).hexdigest()[:8]
 

@@ -32,7 +32,7 @@ class ConnectionAge:
 
 
 def connection_age(connection: Connection, users: SeenUsers | None) -> ConnectionAge:
-    """Judge a connection by its options, by whether it has users and by their ids; None users: not counted."""
+    """Judge a connection by its options, by whether it has users and by their ids; `None` users were not counted."""
     options = connection.options
     if not options:
         return ConnectionAge("unsure", "This sign-in cannot read the options of the connection, so its age is unknown.")
@@ -53,7 +53,7 @@ def connection_age(connection: Connection, users: SeenUsers | None) -> Connectio
 
 
 def _doubt(options: Json) -> str:
-    """Return why user ids may be no pairwise subjects of OpenID Connect, empty when nothing says so."""
+    """Return why user ids may not be pairwise subjects of OpenID Connect; empty when nothing says so."""
     attribute = options.get("userid_attribute")
     if attribute not in (None, "", "sub"):
         return f"The user id attribute is {attribute}, neither sub nor oid."
@@ -68,7 +68,7 @@ def _doubt(options: Json) -> str:
 
 
 def _doubt_of_ids(ids: tuple[str, ...]) -> str:
-    """Return why the users' own ids are no pairwise subjects, empty when most of them may be.
+    """Return why the users' own ids are not pairwise subjects; empty when most of them may be.
 
     Under `oid` the last part of an id is the Entra object id (ids in public issues). A PATCH of the options that left the
     attribute out has turned such a connection to sub (terraform-provider-auth0 issue 1006).

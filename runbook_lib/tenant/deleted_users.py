@@ -18,11 +18,11 @@ def deleted_users(view: View) -> frozenset[str]:
 
 
 def deleted_among(view: View, object_ids: Collection[str]) -> frozenset[str]:
-    """Return who of these users is softly deleted; none, without a request, where Entra has refused to assign none of them."""
+    """Return which of these users are softly deleted; none, without a request, if Entra refused to assign none of them."""
     return view.read(deleted_users) & set(object_ids) if view.memory.refused_now & set(object_ids) else frozenset()
 
 
 @derived
 def deleted_users_when_asked(view: View) -> Callable[[Collection[str]], frozenset[str]]:
-    """What tells the softly deleted among some users, for a step that seldom needs to know."""
+    """The function that finds the softly deleted among some users, for a step that seldom needs it."""
     return lambda object_ids: deleted_among(view, object_ids)

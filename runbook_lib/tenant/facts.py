@@ -81,7 +81,7 @@ def seen_users(view: View) -> SeenUsers:
     """How many users the connection has, and some of their ids."""
     try:
         fields = root_fields(wanted_scim_rows(view))
-    except RunbookError:  # its own step tells; the count needs no mapping
+    except RunbookError:  # the step of the mapping reports that; the count needs no mapping
         return view.auth0.seen_users(view.read(connection).name)
     # The forecast asks the same: one request serves both.
     return view.auth0.seen_users(view.read(connection).name, fields)
@@ -113,7 +113,7 @@ def scim_tokens(view: View) -> tuple[ScimToken, ...] | None:
 
 @derived
 def scim_tokens_when_asked(view: View) -> Callable[[], tuple[ScimToken, ...] | None]:
-    """What reads the SCIM tokens, for a step that needs them only where one may be of no use any more."""
+    """The function that reads the SCIM tokens, for a step that needs them only when one may have become useless."""
     return lambda: view.read(scim_tokens)
 
 
@@ -195,7 +195,7 @@ def enterprise_application(view: View) -> ServicePrincipal | None:
 
 @derived
 def other_claim(view: View) -> str:
-    """Which run of another machine is at work on the enterprise application, in words; empty when none is."""
+    """Which run of another machine is working on the enterprise application, in words; empty when none is."""
     principal = view.read(enterprise_application)
     marker = read_marker(principal.notes) if principal else None
     if marker is None or not is_held_by_other(marker, view.run, graph_time(view)):
@@ -271,8 +271,8 @@ def saved_credentials(view: View) -> SavedCredentials:
 def _works(view: View, service_principal_id: str, job_id: str) -> bool | None:
     """Whether Entra reaches the SCIM endpoint with what it has saved, asked twice; None where it cannot be asked.
 
-    Entra never tells which token it holds: that one has run out or was deleted shows here alone. Unverified: that a failed test
-    is a 400, and that the test is there in every cloud (copies of the page disagree about China).
+    Entra never says which token it holds, so only this test shows that its token has expired or was deleted. Unverified: that a
+    failed test is a 400, and that every cloud has the test (copies of the page disagree about China).
     """
     request = validate_credentials(service_principal_id, job_id)
     service = view.graph.service
@@ -354,7 +354,7 @@ def wanted_scim_rows(view: View) -> tuple[ScimMappingRow, ...]:
 
 @derived
 def forecast_to_tell(view: View) -> Forecast | None:
-    """What the next cycle does to each person; None where the job does not run and is not to be turned on."""
+    """What the next cycle does to each person; None if the job does not run and the settings leave it off."""
     found = view.read(job)
     is_running = found is not None and found.is_running
     return view.read(forecast) if is_running or view.settings.turn_on == "yes" else None
@@ -362,7 +362,7 @@ def forecast_to_tell(view: View) -> Forecast | None:
 
 @derived
 def forecast_when_asked(view: View) -> Callable[[], Forecast]:
-    """What reads the forecast, for a step that needs it only where the job runs and something is to be written."""
+    """The function that reads the forecast, for a step that needs it only if the job runs and the step writes."""
     return lambda: view.read(forecast)
 
 

@@ -17,7 +17,7 @@ from runbook_lib.tenant.view import View
 
 
 def may_search(view: View) -> bool:
-    """Whether there is a token to search with and a question to settle; a search is made once in a session.
+    """Whether there is a token to search with and an open question; a session searches once.
 
     This tool does not use a token that a person is shown, or that came from the settings.
     """

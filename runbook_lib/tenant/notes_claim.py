@@ -18,11 +18,11 @@ from runbook_lib.tenant.app_notes import Marker, claimed, needs_renewal, read_ma
 from runbook_lib.tenant.things import Thing
 from runbook_lib.tenant.view import View
 
-CLAIMS = 3  # so many times a claim is written that cannot be read back
+CLAIMS = 3  # how often a claim is written again when it cannot be read back
 
 
 class NotesClaim:
-    """Sees to it before each write in Entra that the enterprise application carries this run's claim.
+    """Makes sure, before each write in Entra, that the enterprise application carries this run's claim.
 
     `leaves_marker`: its end leaves a marker that names the connection; otherwise only where there was one before the claim.
     """
@@ -33,7 +33,7 @@ class NotesClaim:
         self._claimed_id = ""  # the application that this run has claimed
 
     def before(self, request: Request, noted: Noted, *, is_last: bool) -> None:
-        """See to it that the claim stands and lasts; after the last write it only says which connection is provisioned.
+        """Make sure that the claim is valid and lasts. After the last write the notes only name the connection.
 
         Raises `StepBlocked` when a run on another machine is at work on the application.
         """
@@ -55,7 +55,7 @@ class NotesClaim:
             self._note(self._principal_now(), Marker(connection), noted)
 
     def release(self, noted: Noted) -> None:
-        """End this run's claim where it still stands. Errors of the services are left to time: a claim ends by itself."""
+        """End this run's claim if it still stands. Ignore the services' errors: a claim ends by itself."""
         if self._claimed_id:
             with contextlib.suppress(RunbookError):
                 self._view.forget(facts.enterprise_applications)

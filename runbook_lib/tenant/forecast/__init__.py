@@ -1,1 +1,1 @@
-"""The forecast: what the next provisioning cycle does to each person, told before it happens."""
+"""The forecast: what the next provisioning cycle does to each person, predicted before it happens."""

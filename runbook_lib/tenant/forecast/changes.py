@@ -25,7 +25,7 @@ _Sent = list[tuple[Row, object]]  # what rows send to one field, in their order
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A value after the cycle that is not foretold. `may_stay`: perhaps nothing is sent, of the whole person even."""
+    """A value that the forecast cannot predict. `may_stay`: Entra may send nothing, perhaps nothing of the whole person."""
 
     reason: str
     may_stay: bool = True
@@ -35,7 +35,7 @@ class Unknown:
 
 
 def changes_of(person: EntraPerson, profile: Auth0Profile, situation: Situation, *, linked: bool) -> tuple[FieldChange, ...]:
-    """Return the changes of an Auth0 user that a person in scope is, or becomes, linked to.
+    """Return the changes of the Auth0 user to which a person in scope is, or becomes, linked.
 
     `linked` by an earlier cycle: what stands in the metadata under mapped names came from Entra then.
     """
@@ -89,7 +89,7 @@ def _written(person: EntraPerson, situation: Situation) -> dict[str, _Sent]:
 
 
 def _settled(written: _Sent) -> object:
-    """Return the value that stays; which one does where several rows write different ones is documented nowhere."""
+    """Return the value that stays. No page documents which value stays when several rows write different ones."""
     values = tuple(dict.fromkeys(value for _, value in written))
     if len(values) == 1:
         return values[0]
@@ -140,7 +140,7 @@ def _is_rewritten(name: str, situation: Situation) -> bool:
 
 
 def blocked_after_departure(person: EntraPerson, situation: Situation) -> bool | None:
-    """Return what a departure makes of `blocked`: True, False, or None where nothing about it is sent. Raises `CannotTell`.
+    """Return what a departure makes of `blocked`: True, False, or None if Entra sends nothing about it. Raises `CannotTell`.
 
     Entra computes `IsSoftDeleted` for it; a row of another source, or none, sends nothing or the contrary.
     """

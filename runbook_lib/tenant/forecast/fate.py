@@ -65,9 +65,9 @@ class Verdict:
 
 
 def _named_otherwise(changes: tuple[FieldChange, ...]) -> str:
-    """Return the name that an Auth0 user has now, where it has no word in common with the new one; empty otherwise.
+    """Return the present name of an Auth0 user if it shares no word with the new name; empty otherwise.
 
-    A name or an address given again finds the old person's user. Auth0 shows the mail address where a login brought no name.
+    A reused name or address finds the former person's user. Auth0 shows the mail address if a login brought no name.
     """
     change = next((one for one in changes if one.field == "name"), None)
     if change is None or isinstance(change.after, Unknown):
@@ -116,7 +116,7 @@ class Judge:
         return frozenset(one.lower() for one in (*profile.oids, self.object_id_in(profile)) if one)
 
     def own_users(self, person: EntraPerson) -> tuple[str, ...]:
-        """Return the Auth0 users that are a person's by external id or `oid`, else by name and mail address."""
+        """Return a person's Auth0 users: found by external id or `oid`, otherwise by name and mail address."""
         own = [*self.by_external_id.get(person.object_id.lower(), ()), *self.by_oid.get(person.object_id.lower(), ())]
         if not own and person.state is not State.GONE:
             named = [self.profiles.with_value("upn", person.upn) if person.upn else ()]
@@ -138,7 +138,7 @@ class Judge:
         return tuple(one for one in active if any(one not in users for users in written))
 
     def _owner(self, user_id: str, person: EntraPerson) -> str:
-        """Return the object id of another person whose Auth0 user it is, empty where nothing says so."""
+        """Return the object id of another person who owns the Auth0 user; empty when nothing says so."""
         profile, own = self.profiles.by_id[user_id], person.object_id.lower()
         if profile.oids and own not in map(str.lower, profile.oids):
             return profile.oids[0]
@@ -156,7 +156,7 @@ class Judge:
         return scope, tuple(self._by_link(person, scope, wanted)), wanted
 
     def _unknown_scope(self, person: EntraPerson, scope: Scope, wanted: tuple[Wanted, ...]) -> Verdict:
-        """Return the verdict where the standing is not known: it can be told only when nothing hangs on it."""
+        """Return the verdict for an unknown standing: the fate is certain only if the standing makes no difference."""
         inside = Standing.DISABLED if person.state is State.DISABLED else Standing.IN_SCOPE
         outside = Standing.FILTERED_OUT if scope.is_entitled else Standing.UNASSIGNED
         scopes = (Scope(inside, scope.reason, is_entitled=True), Scope(outside, scope.reason, scope.is_entitled))
@@ -334,7 +334,7 @@ class Judge:
         yield verdict.under(RENAMED if named else "")
 
     def was_written(self, person: EntraPerson, profile: Auth0Profile) -> bool:
-        """Whether an earlier cycle wrote a profile; else an application of the customer's may have written all of it."""
+        """Whether an earlier cycle wrote a profile; otherwise the customer's application may have written all of it."""
         return self.situation.cycles_ran and self.object_id_in(profile).lower() == person.object_id.lower()
 
     def _disabled_before(self, person: EntraPerson, wanted: tuple[Wanted, ...]) -> Iterator[Verdict]:
@@ -349,7 +349,7 @@ class Judge:
                 yield verdict.under(DISABLED if skips is None else "", words, certainty=Certainty.REPORTED)
 
     def departing_match(self, person: EntraPerson, found: Match, left: Verdict) -> Verdict:
-        """Return the verdict on a departed person where the reports are right, who say that they are matched and disabled."""
+        """Return the verdict on a departed person under the reports, which say that Entra matches and disables such people."""
         if found.unknown:
             return Verdict(Fate.CANNOT_TELL, left.users, found.by, reason=found.unknown)
         if len(found.users) != 1:
@@ -362,7 +362,7 @@ class Judge:
         return verdict
 
     def left(self, person: EntraPerson, users: tuple[str, ...], by: str = "") -> Verdict:
-        """Return the verdict on a person about which Entra sends nothing."""
+        """Return the verdict on a person about which Entra sends no request."""
         if not users:
             return Verdict(Fate.NO_USER, reason="there is no Auth0 user of this person")
         if all(self.profiles.by_id[user].is_blocked for user in users):

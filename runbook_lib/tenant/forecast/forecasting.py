@@ -126,7 +126,7 @@ def _name(person: EntraPerson) -> str:
 def forecast_without_auth0(situation: Situation) -> Forecast:
     """Return the forecast where the Auth0 side is handed over: everybody counts as having a user who may sign in.
 
-    So no harm is counted too low: who is disabled would be blocked, who shares a mail address may be written into the other.
+    This counts no harm too low: disabled people would be blocked; people who share an address may be written into the other.
     """
     assumed: dict[str, Auth0Profile] = {}
     for person in situation.people:
@@ -138,7 +138,7 @@ def forecast_without_auth0(situation: Situation) -> Forecast:
 
 
 def _assumed(one: PersonForecast) -> PersonForecast:
-    """Return a forecast made without a look at Auth0: everybody in scope may expect an update."""
+    """Return a forecast made without reading Auth0: it assumes an update for everyone in scope."""
     fate = Fate.UPDATE if one.fate in (Fate.SAME, Fate.NO_USER) and one.in_scope else one.fate
     return replace(
         one,

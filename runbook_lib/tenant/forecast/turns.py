@@ -15,7 +15,7 @@ from runbook_lib.tenant.forecast.matching import Match, Search, Wanted, is_liste
 from runbook_lib.tenant.forecast.people import EntraPerson
 from runbook_lib.tenant.forecast.values import Certainty, Fate
 
-_MOST_MOVES = 4  # beyond that many, the orders are not gone through one by one
+_MOST_MOVES = 4  # with more people, the forecast does not try every order
 _WRITES = (Fate.UPDATE, Fate.SAME, Fate.UNBLOCK, Fate.BLOCK, Fate.SOMEONE_ELSES_USER)
 _DEPARTS = (Fate.UNBLOCK, Fate.BLOCK, Fate.DELETE, Fate.SOMEONE_ELSES_USER)
 ORDER = "another person who is searched by, or writes, the same value comes first in the cycle"

@@ -28,7 +28,7 @@ class Fate(StrEnum):
 
     @property
     def strictness(self) -> int:
-        """How much a person has to fear: where readings differ, the fate with the highest number is the one that is told."""
+        """How harmful the fate is. If readings differ, the forecast shows the fate with the highest number."""
         return _FROM_MILD_TO_STRICT.index(self)
 
 
@@ -203,7 +203,7 @@ class Comparison:
 
     @property
     def differs(self) -> bool:
-        """Whether Microsoft answered something else than is told here."""
+        """Whether Microsoft's answer differs from the forecast's."""
         return not self.failed and self.here != self.there
 
 
