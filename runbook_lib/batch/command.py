@@ -35,7 +35,7 @@ from runbook_lib.settings.tenants_file import read_tenants
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which tenants of which file, in which mode: as the command line says. `mode` None: plan, or as in the run resumed.
+    """Which tenants of which file, and in which mode, as on the command line. `mode` None: plan, or that of the resumed run.
 
     `run_id` names a run that several tasks carry out, `shard` this one's part of it; `out` may be a URL that fsspec knows.
     """
@@ -199,7 +199,7 @@ def _new(wanted: Wanted) -> _Run:
 
 
 def _joined(wanted: Wanted, procedure: Procedure, sharing: Sharing | None) -> _Run:
-    """Return a run of that id, begun now or by another task, of which nothing is done again that is done."""
+    """Start the run with this id, or join it if another task has started it. Finished tenants are skipped."""
     if output_name(wanted.run_id) != wanted.run_id:
         raise SettingsError(f"--run-id {wanted.run_id} is no plain name", "Use small letters, digits, - and _; 64 at most")
     everyone = _chosen(read_tenants(_file_of(wanted)), wanted.only)
@@ -219,7 +219,7 @@ def _joined(wanted: Wanted, procedure: Procedure, sharing: Sharing | None) -> _R
 
 
 def _resumed(wanted: Wanted, procedure: Procedure) -> _Run:
-    """Return a run that goes on, its tenants as the file has them now."""
+    """Return a resumed run, with its tenants as the tenants file holds them now."""
     folder = Path(wanted.resume or "")
     about = begun(folder)
     listed = {tenant.name: tenant for tenant in read_tenants(wanted.tenants_file or about["tenants_file"])}

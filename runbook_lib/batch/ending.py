@@ -18,8 +18,8 @@ from runbook_lib.run.place import place_of_many
 from runbook_lib.run.report import rows_of
 from runbook_lib.settings.model import RunMode
 
-ROWS = 20  # tenants that have a line each; more are told by what they have in common
-_ABOUT = 100  # characters of what is told once more below
+ROWS = 20  # tenants that get a line each; more are grouped by what they have in common
+_ABOUT = 100  # characters of a text that stands in full below
 _NAMED = 5  # tenants by name in such a line
 _SUMMARY = ("summary.html", "summary.json", "summary.csv", "junit.xml")
 _RED = ("failed", "blocked", "busy")
@@ -42,7 +42,7 @@ def table(rows: Sequence[TenantRow], fitted: Callable[[str], str]) -> Iterator[s
 
 
 def needs(rows: Sequence[TenantRow]) -> Iterator[str]:
-    """Yield what needs a person, once for all tenants that need the same; nothing when no tenant does."""
+    """Yield what a person has to do, once for all tenants that need the same; nothing if no tenant needs a person."""
     todos = todos_of(rows)
     if todos:
         yield "What to do"

@@ -31,7 +31,7 @@ ENGINE = "runbook run"  # not the engine `runbook` that papermill finds by its e
 KERNEL = "python3"
 _GIVEN = "injected-parameters"
 SAVE_EVERY_S = 5.0
-LOOK_EVERY_S = 1.0  # whether a kernel lives that says nothing
+LOOK_EVERY_S = 1.0  # how often to ask whether a silent kernel is alive
 
 
 def execute(run: PageRun) -> None:
@@ -104,7 +104,7 @@ class _FewerSaves(NotebookExecutionManager):  # type: ignore[misc]
     def save(self, **_papermills: Any) -> None:
         """Save the page when it is time to."""
         if self._saved_at is None:
-            return  # what an earlier run has left in its place stays
+            return  # until then the page of an earlier run stays in its place
         if time.monotonic() - self._saved_at >= SAVE_EVERY_S or self.end_time is not None:
             write_page(self.nb, self.output_path)
             self._saved_at = time.monotonic()
@@ -182,7 +182,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                 message = self.kc.iopub_channel.get_msg(timeout=LOOK_EVERY_S)
             except Empty:
                 await self._async_check_alive()
-                # Answered, and the end is not told: messages were lost.
+                # The kernel has answered but not reported the end: messages were lost.
                 quiet_s = quiet_s + LOOK_EVERY_S if self.kc.shell_channel.msg_ready() else 0.0
                 if quiet_s >= self.iopub_timeout:
                     about = "Timeout waiting for IOPub output"

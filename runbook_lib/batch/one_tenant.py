@@ -136,7 +136,7 @@ def _looked_for(tenant: TenantSettings) -> Iterator[None]:
     with scrubber.noting() as noted:
         for column in SECRET_COLUMNS:
             if reference := getattr(tenant, column):
-                with suppress(SettingsError):  # the kernel says what is wrong
+                with suppress(SettingsError):  # the kernel reports what is wrong
                     resolve(reference, column=column)
     try:
         yield
@@ -145,14 +145,14 @@ def _looked_for(tenant: TenantSettings) -> Iterator[None]:
 
 
 class _Recorded(Course):
-    """Writes down what a tenant is run with, as soon as it is its turn: before, what an earlier run has left is not touched."""
+    """Writes settings.json when the tenant gets its slot, so that a queued tenant keeps an earlier run's file."""
 
     def __init__(self, course: Course, path: Path, settings: str) -> None:
         self._path, self._settings, self._course = path, settings, course
         self.comes_to, self.is_over = course.comes_to, course.is_over  # type: ignore[method-assign]
 
     def begin(self) -> str:
-        """Write it, if it is its turn."""
+        """Write the settings if the tenant has its slot."""
         why_not = self._course.begin()
         if not why_not:
             write_private(self._path, self._settings)
@@ -160,7 +160,7 @@ class _Recorded(Course):
 
 
 def import_what_executes(kernel: KernelKind) -> Callable[[PageRun], None]:
-    """Import what executes pages and return it: half a second that is worth doing while something else is waited for."""
+    """Import the module that executes pages and return it: half a second, best spent while waiting for something else."""
     with without_grammar():
         if is_fast(kernel):
             from runbook_lib.batch.execution import execute
@@ -271,7 +271,7 @@ def _not_begun(tenant: TenantSettings, mode: RunMode, folder: Path, workshop: Wo
 
 
 def _held(tenant: TenantSettings, folder: Path) -> str:
-    """Return why a tenant cannot be begun, empty when it can: a kernel would only be started to be refused."""
+    """Return why a tenant cannot start; empty when it can. This saves the start of a kernel that would be refused."""
     lock = TenantLock(locks_of(lock_folder(), tenant.cloud), tenant.auth0_domain, tenant.auth0_connection, str(folder))
     try:
         lock.take()

@@ -1,4 +1,4 @@
-"""How many files this process may have open: each tenant at work takes some, and too few end a run without a word of it.
+"""How many files this process may have open: each tenant in progress takes some; with too few a run ends without a summary.
 
 macOS allows 256 by default, of which 16 kernels need more; Linux mostly 1,024, which 100 kernels need.
 """

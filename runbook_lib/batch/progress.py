@@ -30,7 +30,7 @@ _REQUEST = re.compile(r" \(request [^()]*\)")  # the same refusal has another on
 
 @contextmanager
 def shown(total: int, procedure: Procedure) -> Iterator[Watcher]:
-    """Give a watcher of `total` tenants that fits standard error."""
+    """Yield a watcher for `total` tenants that suits standard error."""
     watcher = _Line(total, procedure) if sys.stderr.isatty() else _Lines(total, sys.stderr, procedure)
     try:
         yield watcher
@@ -40,7 +40,7 @@ def shown(total: int, procedure: Procedure) -> Iterator[Watcher]:
 
 @contextmanager
 def unseen(_total: int, _procedure: Procedure) -> Iterator[Watcher]:
-    """Give a watcher that shows nothing, for pages whose outputs are compared."""
+    """Yield a watcher that shows nothing, for pages whose outputs a test compares."""
     yield _Nothing()
 
 
@@ -68,7 +68,7 @@ class _Troubles:
         self._said: set[tuple[str, str]] = set()
 
     def line(self, outcome: TenantOutcome) -> str:
-        """Return the line for a tenant that needs a person, empty when it needs none or the same was said before."""
+        """Return the line for a tenant that needs a person; empty if it needs none or the line was shown before."""
         kind = outcome.status, _REQUEST.sub("", outcome.about)
         if outcome.status in _GOOD or kind in self._said:
             return ""
@@ -77,7 +77,7 @@ class _Troubles:
 
 
 class _Lines(_Nothing):
-    """What a log wants: a line a tenant for few, one now and then for many; for one alone a line a step."""
+    """Lines for a log: one for each of few tenants, one now and then for many, one for each step of a single tenant."""
 
     def __init__(self, total: int, stream: TextIO, procedure: Procedure) -> None:
         self._procedure = procedure
@@ -182,7 +182,7 @@ class _Line(_Nothing):
             tqdm.write(visible(text), file=sys.stderr)
 
     def close(self) -> None:
-        """Take the line away: what came of it is the command's to say."""
+        """Take the line away: the command reports the result."""
         self._bar.close()
 
     def _tell(self, last: str) -> None:

@@ -1,4 +1,4 @@
-"""Many tenants: so many at a time, in waves, until all are done or a reason to stop turns up. None is left out silently."""
+"""Many tenants: a number at a time, in waves, until all are done or the run has to stop. Every tenant is accounted for."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Watcher(Protocol):
     """Receives the events of a run, from several threads."""
 
     def begins(self, name: str) -> None:
-        """A tenant is begun."""
+        """A tenant begins."""
 
     def step(self, name: str, number: str) -> None:
         """A tenant comes to a step."""
@@ -80,7 +80,7 @@ class Watcher(Protocol):
 
 
 class Stop:
-    """Whether no further step, or no further tenant, may be started, and why. Set from signals and from outcomes."""
+    """Whether the run may start no further step, or no further tenant, and why. Signals and outcomes set it."""
 
     def __init__(self) -> None:
         self.signal = 0
@@ -91,7 +91,7 @@ class Stop:
         self.signal, self.reason = signal.SIGINT, "you pressed Stop"
 
     def is_urgent(self) -> bool:
-        """Whether tenants in hand stop after their step too."""
+        """Whether tenants in progress stop after their present step too."""
         return self.signal != 0
 
 
@@ -113,7 +113,7 @@ def run_tenants(
     sharing: Sharing | None = None,
     stop: Stop | None = None,
 ) -> tuple[tuple[TenantOutcome, ...], int]:
-    """Run every tenant; one that fails never touches another. Returns the outcomes, in order, and the exit code.
+    """Run every tenant; one that fails does not affect another. Returns the outcomes, in order, and the exit code.
 
     Ctrl-C or SIGTERM lets the steps in hand end; what was not begun is in the outcomes as not-started. A second one ends all
     at once, which the journals survive. `stop` is one that a person may press elsewhere.
@@ -147,7 +147,7 @@ def run_tenants(
 
 
 def _within_open_files(options: Options, watcher: Watcher) -> Options:
-    """Return the options with as many tenants at a time as this process may hold files open for; tell where they are fewer."""
+    """Return the options with at most as many tenants at a time as the limit of open files allows; say so if that is fewer."""
     limit = raised_limit()
     jobs = jobs_within(options.jobs, limit)
     if jobs >= options.jobs:
@@ -161,7 +161,7 @@ Carry = Callable[[TenantSettings, Path, Course], TenantOutcome]
 
 @contextmanager
 def _carrying(options: Options, folder: Path, workshop: Workshop, stop: Stop) -> Iterator[Carry]:
-    """Give what carries one tenant out: here, or on a cluster."""
+    """Yield the function that carries out one tenant: here, or on a cluster."""
     if options.executor:
         from runbook_lib.batch.machines.cluster import on_cluster
 
@@ -204,7 +204,7 @@ class _Watched(Course):
         self.watcher.step(self.name, step)
 
     def is_over(self) -> None:
-        """Let the next one begin, if it may."""
+        """Let the next tenant begin, if it may."""
         if not self.is_patient:
             self.turn.is_over()
 
@@ -324,7 +324,7 @@ def outcome_of(folder: Path, name: str, procedure: Procedure) -> TenantOutcome:
 
 
 def told_by_journal(name: str, place: Path, procedure: Procedure) -> TenantOutcome:
-    """Return how a tenant ended; one whose journal cannot be read failed, and hides nothing of the others."""
+    """Return how a tenant ended. One whose journal cannot be read counts as failed; the others still show."""
     try:
         status, about = tenant_status(place / "journal.jsonl", procedure)
     except JournalFailed as unreadable:

@@ -22,7 +22,7 @@ RESERVE_S = 1800.0  # a token that ends sooner is not handed to a kernel that is
 SHARED_S = 120.0  # how long what all tenants share is handed out before it is read again
 WORTH_IT = 4  # tenants of a run: what is shared costs three calls, and saves each of them three
 CONNECTIONS_A_TENANT = 100  # beyond so many connections for each tenant of the run the lists cost more than they save
-UNKNOWN_S = 3600.0  # for how long a token is handed out that does not say when it ends
+UNKNOWN_S = 3600.0  # how long to hand out a token that does not say when it expires
 
 
 _Key = tuple[str, str, str]
@@ -76,7 +76,7 @@ class Grants:
         return grant_for_child(tenant.auth0_domain, tenant.auth0_client_id, grant.token, grant.permissions) | shared
 
     def _shared_answers(self, key: _Key, tenant: TenantSettings, grant: Grant, mode: RunMode) -> dict[str, str]:
-        """Return what hands over what this tenant's connection shares with others.
+        """Return the environment that hands over what this tenant's connection shares with others.
 
         Only plans take its state, which may be minutes old. A run that writes takes only the mapping that Auth0 proposes, which
         is read once a run. None where too few tenants of the run share it, or where it cannot be read: the kernel then reads by
@@ -110,7 +110,7 @@ class Grants:
         return None
 
     def ended(self, tenant: TenantSettings) -> None:
-        """Let go of what no other tenant of the run needs. Nothing of this one may be left to be written."""
+        """Drop what no other tenant of the run needs. Call this when nothing of this tenant is left to be written."""
         key = _key(tenant)
         with self._lock:
             self._left[key] -= 1

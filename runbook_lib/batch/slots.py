@@ -1,4 +1,4 @@
-"""Whose turn it is: so many tenants are at work, and the next ones have their kernels ready.
+"""Slots: a limited number of tenants runs at once, and the next tenants have their kernels ready.
 
 A kernel takes a tenth of a second of a processor to start. Started when a tenant ends, all of a wave start at once and none of
 their requests is on its way meanwhile; started while others wait for answers, it costs no time.
@@ -27,20 +27,20 @@ class StoppedEarly(Exception):
 
 
 class Course:
-    """What a tenant's run asks and tells on its way. This one knows nothing and wants nothing."""
+    """Progress callbacks of one tenant's run. This base class ignores them."""
 
     def begin(self) -> str:
-        """Everything is ready and nothing was done; may wait. Returns why nothing may be done, empty when it may."""
+        """The run is ready and has done nothing yet; may wait. Returns why it must not begin; empty when it may."""
         return ""
 
     def comes_to(self, step: str) -> None:
-        """A step is begun."""
+        """A step begins."""
 
     def is_over(self) -> None:
-        """Nothing more will be asked of the services."""
+        """The run sends no further request to the services."""
 
 
-START_S = 60.0  # what a kernel may take to answer
+START_S = 60.0  # how long a kernel may take to answer
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Turn(Course):
             self._starts.release()
 
     def is_over(self) -> None:
-        """Let another tenant be worked on, while this one's kernel ends and its page is written."""
+        """Let another tenant begin while this one's kernel ends and its page is written."""
         if self._is_at_work:
             self._is_at_work = False
             self._at_work.release()

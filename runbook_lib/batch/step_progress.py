@@ -49,6 +49,6 @@ def last_part(journal: Path) -> tuple[int, int] | None:
 
 
 def last_wait(journal: Path) -> str:
-    """Return the step that waits for a service now, empty when none does: the last event of a journal says so."""
+    """Return the step that waits for a service now, by the last event of a journal; empty when none waits."""
     last = next(latest_events(journal), None)
     return last.step if isinstance(last, Waiting) else ""

@@ -69,7 +69,7 @@ class Todo:
 
     @property
     def kind(self) -> str:
-        """What the page shows it like."""
+        """The look that the page gives it."""
         return _TONES[self.status]
 
 
@@ -196,7 +196,7 @@ def _carried(last: LastRun) -> Carried | None:
 
 
 def _cell(result: Result) -> dict[str, str]:
-    """Return what the page shows of a step; of one that is as wanted it tells no reasons."""
+    """Return what the page shows of a step; it shows no reasons for a step that is as wanted."""
     step, status = result.step, result.status
     if _TONES.get(status) is Tone.DONE or status == "SKIPPED":
         return _same(step, status, "", "")
@@ -205,7 +205,7 @@ def _cell(result: Result) -> dict[str, str]:
 
 @functools.lru_cache(10_000)
 def _same(step: str, status: str, reason: str, remedy: str) -> dict[str, str]:
-    """Return one object for the same content, which thousands of tenants have."""
+    """Return one shared object for equal content, because thousands of tenants have the same."""
     return {"step": step, "status": status, "reason": reason, "remedy": remedy}
 
 
@@ -223,7 +223,7 @@ def _flat(row: TenantRow) -> dict[str, Any]:
 
 
 def summary_csv(rows: Sequence[TenantRow], procedure: Procedure) -> str:
-    """Return the rows as CSV, every cell in quotes: where the semicolon separates, one with a semicolon would be two."""
+    """Return the rows as CSV with every cell in quotes: otherwise a spreadsheet may split a cell at a semicolon."""
     target = io.StringIO(newline="")
     writer = csv.writer(target, quoting=csv.QUOTE_ALL)
     columns = _columns(procedure)
@@ -299,7 +299,7 @@ def _summary_parts(rows: Sequence[TenantRow], procedure: Procedure, folder: Path
 
 
 def facts_of(rows: Sequence[TenantRow], folder: Path | None) -> Iterator[tuple[str, str]]:
-    """Yield what a summary is of: run, mode, tenants file, from when to when, who signed in, and the version; what is known."""
+    """Yield a summary's subject: run, mode, tenants file, from when to when, who signed in, and the version; what is known."""
     runs = [row.run for row in rows if row.run]
     if folder is not None:
         yield "Run", folder.absolute().name

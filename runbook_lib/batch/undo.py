@@ -45,7 +45,7 @@ def undo_run(
 
 
 def _settings(folder: Path) -> TenantSettings | SettingsError:
-    """Return the settings that a run left, or why they cannot be used: the other tenants have nothing to do with it."""
+    """Return the settings that a run left, or why they cannot be used; that does not affect the other tenants."""
     path = folder / "settings.json"
     try:
         values = parsed(path.read_text(encoding="utf-8"))

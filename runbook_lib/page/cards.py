@@ -1,4 +1,4 @@
-"""The pieces of the page: what each one's template gets, made of the state alone."""
+"""The pieces of the page: the values for each piece's template, made from the page's state alone."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def step(state: PageState, number: str) -> Values:
 
 
 def _next(state: PageState, number: str) -> dict[str, str] | None:
-    """Return where the button under a finished step leads: the next open step, or the end; None while it is not finished."""
+    """Return where the button under a finished step leads: the next open step or the end; None for an unfinished step."""
     if not state.is_finished(number) or number in state.busy:
         return None
     following = state.next_step
@@ -137,7 +137,7 @@ def _next(state: PageState, number: str) -> dict[str, str] | None:
 
 
 def _about(state: PageState, number: str) -> str:
-    """Return about how long a step takes, empty where nothing is known of it. The sandbox answers at once."""
+    """Return about how long a step takes; empty when that is unknown. The sandbox answers at once."""
     screen = state.procedure.row(number).screen
     if screen is None or not state.can_apply(number):
         return ""
@@ -166,7 +166,7 @@ def section(state: PageState, number: str) -> Values:
 
 
 def _awaited(state: PageState, numbers: Iterable[str]) -> str:
-    """Return the step that has to come before all that waits in these steps, empty where nothing does."""
+    """Return the step for which all waiting steps of these wait; empty when none waits."""
     waits = next((result.waits_for for row in numbers if (result := state.results.get(row)) and result.waits_for), "")
     while (before := state.results.get(waits)) and before.waits_for:
         waits = before.waits_for
@@ -174,7 +174,7 @@ def _awaited(state: PageState, numbers: Iterable[str]) -> str:
 
 
 def _to_do(result: StepResult) -> str:
-    """Return what to do about an open step, in the page's words; empty where its own button is all there is to press."""
+    """Return what to do about an open step, in the page's words; empty if its own button is the only thing to press."""
     if result.hazards:
         return f"Read what is dangerous about it at step {result.step}; take the safe way there, or accept it."
     return on_page(result.remedy or "")

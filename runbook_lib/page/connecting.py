@@ -71,7 +71,7 @@ class Connecting:
     # Auth0 ------------------------------------------------------------------------------------------------------------
 
     def sign_in_to_auth0(self) -> None:
-        """Sign in to Auth0 and choose the connection where there is only one that can be meant."""
+        """Sign in to Auth0, and choose the connection if only one is possible."""
         self.is_told = False
         self._need_secret("auth0_client_secret", "auth0_secret")
         self.sign_ins.to_auth0(self.form)
@@ -81,14 +81,14 @@ class Connecting:
             self.choose(chosen.connection.id)
 
     def leave_auth0(self) -> None:
-        """Sign out of Auth0. The secret is forgotten: the next tenant has another."""
+        """Sign out of Auth0 and forget the secret: the next tenant has another one."""
         self.sign_ins.leave_auth0()
         self.people.forget()
         self.is_told = False
         self.form.secrets.pop("auth0_client_secret", None)
 
     def take_over_auth0(self) -> None:
-        """Take over what the owner of the Auth0 side has sent, or that nothing came yet. Raises `SettingsError`."""
+        """Take over what the owner of the Auth0 side has sent, or note that nothing has come yet. Raises `SettingsError`."""
         self.sign_ins.leave_auth0()
         self.form.draft()
         for column in ("auth0_domain", "auth0_connection"):  # the endpoint, when it is there, tells them
@@ -144,7 +144,7 @@ class Connecting:
 
     @property
     def is_ready(self) -> bool:
-        """Whether everything is known that a plan needs."""
+        """Whether the form holds everything that a plan needs."""
         is_signed_in = self.sign_ins.entra is not None or self.form.entra_method == "handover"
         if not self.knows_auth0 or self.form.wrong or not is_signed_in:
             return False

@@ -54,7 +54,7 @@ class Desk:
         self.pieces.draw(*names)
 
     def do(self, work: Callable[[], None], at: str = "start") -> Future[None]:
-        """Let the worker do something. What goes wrong is said at the piece `at`, or at the start."""
+        """Let the worker do something. The piece `at`, or the start, shows what goes wrong."""
         return self.worker.do(lambda: self._begun(work), lambda words: self._troubled(words, at))
 
     def _begun(self, work: Callable[[], None]) -> None:
@@ -62,7 +62,7 @@ class Desk:
         work()
 
     def _troubled(self, words: str, at: str) -> None:
-        """Show the one line that a refusal or a bug is, where the person is looking."""
+        """Show one line about a refusal or a bug, at the piece where the person is looking."""
         self.busy.clear()
         self.draw()
         if panel := self.pieces.panel(at) or self.pieces.panel("start"):
@@ -70,7 +70,7 @@ class Desk:
 
     @contextlib.contextmanager
     def at_work(self, words: str) -> Iterator[None]:
-        """Say at the top of the page that it is at work, from the first step of some work to the last.
+        """Say at the top of the page that work is in progress, from its first step to its last.
 
         Cards fold and unfold until then. What is done at one step meanwhile is said instead of `words`.
         """
@@ -109,7 +109,7 @@ class Desk:
         self.draw()
 
     def close_tenant(self) -> None:
-        """Let go of the tenant that was open."""
+        """Close the tenant that was open."""
         tenant, self.tenant, self.at = self.tenant, None, self.at.to("")
         if tenant is not None:
             tenant.session.finish()

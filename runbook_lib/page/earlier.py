@@ -1,4 +1,4 @@
-"""What a page may know before anything is typed: an earlier run's choices, or a row of a tenants file. No secret is in it."""
+"""What fills the form before a person types: an earlier run's choices, or a row of a tenants file. It holds no secret."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EarlierTenant:
     when: datetime
 
     def choices(self, outputs: Path) -> dict[str, str]:
-        """Return what the form may know of it. Raises `SettingsError`."""
+        """Return this tenant's choices for the form. Raises `SettingsError`."""
         return choices_of(TenantSettings.from_parameters(_read(outputs / self.key / SETTINGS)))
 
 

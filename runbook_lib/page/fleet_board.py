@@ -127,7 +127,7 @@ class Board:
         self._confirm.layout.display = ""
 
     def begin(self, total: int) -> None:
-        """Show that so many tenants are at work: nothing can be started meanwhile, and Stop can be pressed."""
+        """Show that tenants are in progress: meanwhile a person can press Stop but start nothing."""
         with self._lock:
             self._bars = {}
             self._at_work.children = ()
@@ -135,7 +135,7 @@ class Board:
             self._switch(is_at_work=True)
 
     def end(self) -> None:
-        """Show that nothing is at work."""
+        """Show that no tenant is in progress."""
         with self._lock:
             self._bars = {}
             self._at_work.children = ()
@@ -177,7 +177,7 @@ class Board:
         self._sift()
 
     def _sift(self) -> None:
-        """Show the tenants that the fields ask for."""
+        """Show the tenants that match the search and filter fields."""
         words, status = self._find.value.strip().lower(), self._status.value
         found = [
             line for line in self._lines if status in (_ALL, str(line.status)) and words in f"{line.name} {line.about}".lower()

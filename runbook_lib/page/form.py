@@ -78,7 +78,7 @@ class Form:
         setattr(self, name, method)
 
     def _keep(self, name: str, text: str) -> None:
-        """Keep a value without what pasting put around it, and say so."""
+        """Keep a value without the characters that pasting put around it, and say so."""
         value = as_meant(name, text)
         if name == "auth0_domain" and (local := _OF_THE_SANDBOX.fullmatch(value)):
             value = local[1]
@@ -102,14 +102,14 @@ class Form:
             self.values["auth0_connection"] = found["connection"]
 
     def _problems(self) -> dict[str, str]:
-        """Return what the settings model says of what is typed; an empty field is not wrong before it is sent."""
+        """Return the settings model's complaints about what is typed; an empty field is no mistake before the form is sent."""
         given = self._given()
         if self.auth0_method == "handover":
             given["auth0_client_secret"] = ""
         return problems(given)
 
     def _given(self) -> dict[str, Any]:
-        """Return what is typed and belongs to the way of signing in that is chosen."""
+        """Return the typed values that belong to the chosen way of signing in."""
         other = {"entra_certificate", *(GIVEN if self.auth0_method != "handover" else ("auth0_client_id",))}
         return {name: text for name, text in self.values.items() if text and name not in other}
 

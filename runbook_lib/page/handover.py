@@ -26,7 +26,7 @@ def with_hand_over(demos: tuple[TenantSettings, ...]) -> tuple[TenantSettings, .
 
 
 def beside_card(session: Session | None, result: StepResult | None) -> Markup:
-    """Return what the card of a step shows more, where its side is handed over; nothing elsewhere."""
+    """Return what the card of a handed-over step shows in addition; nothing for other steps."""
     if session is None or result is None or session.settings.handed_over is None:
         return Markup("")
     side = session.settings.handed_over

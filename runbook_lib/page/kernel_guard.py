@@ -19,7 +19,7 @@ _lock = threading.Lock()
 
 
 def guard_kernel() -> None:
-    """Let nothing leave this kernel but through the scrubber, and keep no history of its cells. Nothing outside a kernel.
+    """Scrub everything that leaves this kernel, and keep no history of its cells. Does nothing outside a kernel.
 
     Tracebacks of `%xmode Verbose` show the values of variables, and a debugging print shows whatever it is given; the page, its
     checkpoints and its exports are then made of what the kernel sent. Binary buffers of widgets are not looked into.
@@ -68,7 +68,7 @@ def _redeemed(part: Any) -> Any:
 
 
 def _flush_only_what_was_written(stream: Any) -> None:
-    """Spare a stream the flushes that have nothing to send.
+    """Skip the flushes of a stream that has nothing to send.
 
     ipykernel flushes both streams around each request, and waits for another thread each time: some 200 times a page, a seventh
     of its processor time (ipykernel 7.4.0, iostream.OutStream). Where nothing was written, no order has to be kept.

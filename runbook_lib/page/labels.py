@@ -48,7 +48,7 @@ def lead(result: StepResult) -> str:
 
 
 def proof(result: StepResult) -> str:
-    """Return in one line what a step shows: what was made of what after a write, what is due before, what was found else."""
+    """Return one line of what a step shows: a write's before and after, else what is due, else what it found."""
     if result.diffs and result.status in ("CHANGED", "PLANNED"):
         shown = [f"{diff.field}: {diff.before or '(nothing)'} → {diff.after or '(removed)'}" for diff in result.diffs[:2]]
         more = f" and {len(result.diffs) - 2:,} more" if len(result.diffs) > 2 else ""
@@ -70,7 +70,7 @@ def on_page(remedy: str) -> str:
 
 
 def safe_way(result: StepResult) -> Link | None:
-    """Return what leads to the safe way around a step's hazards, None where no document does."""
+    """Return the document or place that leads to the safe way around a step's hazards; None if there is none."""
     return next((SAFE_WAYS[hazard.name] for hazard in result.hazards if hazard.name in SAFE_WAYS), None)
 
 

@@ -121,12 +121,12 @@ class MappingEditor:
 
     @property
     def is_edited(self) -> bool:
-        """Whether the rows are others than those planned; their order means nothing."""
+        """Whether the rows differ from the planned ones; their order means nothing."""
         return sorted(map(_texts, self.rows)) != sorted(map(_texts, self.planned))
 
     @property
     def can_undo(self) -> bool:
-        """Whether the rows, or those planned, are others than Auth0 holds."""
+        """Whether the rows, or the planned ones, differ from those in Auth0."""
         return self.is_edited or self.planned != self.saved
 
     @property
@@ -149,7 +149,7 @@ class MappingEditor:
 
     @property
     def shown(self) -> list[RowShown]:
-        """The rows, with what is to be said of each."""
+        """The rows, each with what the page says about it."""
         mapping = self.rows
         paths = [row.scim for row in (*self.default, *self.saved)]
         names = [row.auth0 for row in (*self.default, *self.saved)]

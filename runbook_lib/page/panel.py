@@ -74,7 +74,7 @@ class Panel(anywidget.AnyWidget):
         except Exception:  # noqa: BLE001 - a page has no other place for a bug than its log and one line
             self.send({"alert": broke()})
         finally:
-            self.send({"heard": True})  # the page shows that it has lost its kernel where no answer comes
+            self.send({"heard": True})  # without an answer the page shows that it has lost its kernel
 
     def __repr__(self) -> str:
         return self._words

@@ -20,7 +20,7 @@ class _Piece:
 
 
 class Pieces:
-    """All pieces by name. One thread draws at a time: of two, the one that looked first could show last, and show the past."""
+    """All pieces by name. One thread draws at a time: with two, the one with the older state could draw last."""
 
     def __init__(self) -> None:
         self._pieces: dict[str, _Piece] = {}
@@ -48,6 +48,6 @@ class Pieces:
                     piece.panel.show(piece.template, **piece.values())
 
     def close(self) -> None:
-        """Take all pieces from the page: what no kernel answers to would look alive."""
+        """Take all pieces from the page: they would look alive although no kernel answers."""
         for piece in self._pieces.values():
             piece.panel.close()

@@ -1,4 +1,4 @@
-"""The two sign-ins of the page, and what is found by them. Nothing that can be found is asked for."""
+"""The two sign-ins of the page and what they find. The page does not ask for anything that it can find."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Permission:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """What a sign-in turned out to be. `permissions` is empty when the token does not tell."""
+    """The result of a sign-in. `permissions` is empty when the token does not say."""
 
     tenant: str
     who: str

@@ -1,4 +1,4 @@
-"""After a cycle: read what became of the people of a forecast, and set it next to what was foretold."""
+"""After a cycle: read what happened to the people of a forecast, and compare it with the forecast."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _ROOTS = ("user_id", "blocked", "app_metadata", "user_metadata")
 def look_back(view: View, forecast: Forecast) -> tuple[Happened, ...]:
     """Return what happened to each person of a forecast. Read after the cycle.
 
-    More than the 1,000 users at which a search ends are read by an export job; where the settings decline it, who is not among
-    the first 1,000 counts as having no Auth0 user.
+    A search ends at 1,000 users; an export job reads more. If the settings decline it, a person who is not among the first 1,000
+    counts as having no Auth0 user.
 
     Raises `ApiError`, `TransportError`. Without permission for the provisioning log, Auth0's users alone tell.
     """
@@ -44,7 +44,7 @@ def _log(view: View) -> dict[str, str] | None:
 
 
 def table_of(found: tuple[Happened, ...]) -> Table:
-    """Return forecast and outcome as a table, a row a person, those who fared otherwise first."""
+    """Return forecast and outcome as a table, a row a person, those whose forecast was wrong first."""
     rows = sorted(found, key=lambda one: (one.is_as_foretold is not False, one.person.person.lower()))
     words = {True: "yes", False: "no", None: "was not foretold"}
     return Table(

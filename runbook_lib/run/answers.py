@@ -1,4 +1,4 @@
-"""What a search or a probe has settled for one Auth0 tenant, remembered for later runs of this user on this machine."""
+"""Answers of a search or a probe about one Auth0 tenant, kept for later runs of this user on this machine."""
 
 from __future__ import annotations
 

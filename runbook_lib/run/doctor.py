@@ -32,7 +32,7 @@ from runbook_lib.settings.process import named_ca_bundle
 OLDEST_PYTHON = (3, 11)
 MACHINE, NETWORK, AUTH0, ENTRA = "This machine", "Network", "Auth0", "Microsoft Entra"
 AUTH0_AND_ENTRA = "Auth0 and Microsoft Entra"
-CLOCK_LIMIT_S = 120.0  # a certificate sign-in bears some minutes; two are told before they matter
+CLOCK_LIMIT_S = 120.0  # a certificate sign-in tolerates some minutes; warn at two, before they matter
 PACKAGES = ("requests", "urllib3", "msal", "cryptography", "papermill", "jupyterlab", "pydantic", "certifi")
 WHERE_AUTH0 = "Auth0 dashboard > Applications > APIs > Auth0 Management API > Machine to Machine Applications"
 WHERE_GRAPH = "App registrations > the application > API permissions (application permissions), then Grant admin consent"
@@ -42,7 +42,7 @@ WHERE_GRAPH = "App registrations > the application > API permissions (applicatio
 class Check:
     """One thing looked at. `status` is ok, bad or unknown; `now` what to do about a bad one, empty otherwise.
 
-    `group` says what it is of: this machine, the network, Auth0 or Entra.
+    `group` says what it is about: this machine, the network, Auth0 or Entra.
     """
 
     what: str
@@ -128,7 +128,7 @@ def _certificates(cloud: Cloud) -> Iterator[Check]:
 
 
 def _host(name: str, url: str, cloud: Cloud, machine: Machine) -> Iterator[Check]:
-    """Ask a host anything: an error answer is an answer too. Compare its clock with this machine's."""
+    """Send a host any request: even an error proves that it answers. Compare its clock with this machine's."""
     session = machine.open_http(cloud.ca_bundle)
     service = Service(name, url, session=session, pace=SIGN_IN_PACE, sleep=machine.sleep, time_limit_s=SIGN_IN_TIMEOUT_S)
     try:

@@ -38,7 +38,7 @@ _BLOCK_BY_HAND = "Block this user in Auth0 (User Management > Users > Block), or
 
 
 def write_forecast(folder: Path, forecast: Forecast) -> None:
-    """Write forecast.csv of everybody in play, and leavers.csv of those who left before and may stay active.
+    """Write forecast.csv of all people concerned, and leavers.csv of those who left before and may stay active.
 
     leavers.csv is written even when it lists no person, so that its absence never reads as an empty list.
     """

@@ -1,4 +1,4 @@
-"""Which journals are of a connection, whatever the folders of their runs and tenants are called.
+"""Which journals belong to a connection, whatever the folders of their runs and tenants are called.
 
 A row may be renamed, or name the connection once by its name and once by its id. Each tenant therefore writes its folder's name
 into an index in its run's folder, `.connections/KEY`, as soon as it has read the connection's id: looking for a connection's
@@ -25,7 +25,7 @@ INDEX = ".connections"
 
 
 def journals_of(out: Path, auth0_domain: str, connection_id: str = "") -> tuple[Path, ...]:
-    """Return the journals that may be of a connection: those of the tenant's folder name, and those of its index.
+    """Return the journals that may belong to a connection: those of the tenant's folder name, and those of its index.
 
     `out` is the tenant's folder in its run; `connection_id` is empty while nothing has been read yet. Raises `JournalFailed`.
     """
@@ -135,7 +135,7 @@ def _named_in(journal: Path) -> Iterator[tuple[str, str]]:
             if domain and found:
                 yield domain, found
                 return
-    except JournalFailed:  # its own tenant's run says so
+    except JournalFailed:  # the run of that tenant reports it
         return
 
 

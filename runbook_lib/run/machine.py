@@ -1,4 +1,4 @@
-"""What a run needs of the machine that it runs on."""
+"""What a run needs from the machine on which it runs."""
 
 from __future__ import annotations
 

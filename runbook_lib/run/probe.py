@@ -1,4 +1,4 @@
-"""Seven questions that no page answers, asked of a tenant of the operator's choice. Reads only, unless writing is allowed.
+"""Seven questions that no documentation answers, put to a tenant that the operator chose. Only reads, unless allowed to write.
 
 Each answer is kept without names, ids and secrets, so that it can be sent in. What the forecast can use of them is remembered
 for the tenant (`answers`).
@@ -28,7 +28,7 @@ from runbook_lib.tenant.view import View
 
 DISCOVERY = ("/ServiceProviderConfig", "/ResourceTypes", "/Schemas")
 NULL_EXPRESSIONS = ('Join(" ", [givenName], [surname])', 'Append([surname], "!")', "Coalesce([givenName], [surname])")
-SHORT_LIFE_S = 901  # the shortest that Auth0 gives (API description: over 900)
+SHORT_LIFE_S = 901  # the shortest lifetime that Auth0 allows (API description: over 900)
 _NO_SCIM = "no SCIM token was given (--scim-token)"
 
 
@@ -75,7 +75,7 @@ class Probe:
         return (*known, *((user.user_principal_name, user.mail or "", user.display_name, user.id) if user else ()))
 
     def _asked(self, question: str, call: str, ask: Callable[[], Any]) -> Answer:
-        """Ask, and keep whatever came back: a refusal is an answer too."""
+        """Ask, and keep the response whatever it is: a refusal is an answer too."""
         try:
             body = ask()
         except ApiError as refused:

@@ -1,4 +1,4 @@
-"""Responses with everything redacted that names a person, a tenant or a secret. Keys and the services' own words stay."""
+"""Responses in which everything that names a person, a tenant or a secret is redacted. Keys and the services' words stay."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _TELLING = (
     Thing.TOKEN,
     Thing.TEST_USER,
     Thing.START,
-)  # of steps handed over, those that show whether it was done; most others leave no trace
+)  # the handed-over steps that leave a trace of whether they were done; most others leave none
 
 UNDO = "undo.html"  # the report of an undo
 _OF = (
@@ -38,7 +38,7 @@ _OF = (
 def write_private(path: Path, text: str | Iterable[str]) -> None:
     """Write a file that appears whole or not at all, without secrets, readable by its owner only.
 
-    Of a long text it may get the parts one after the other, each of whole lines: a secret cut in two would not be found.
+    A caller may pass a long text in parts, each of whole lines: the scrubber would not find a secret cut in two.
     """
     with replaced(path) as writer:
         for piece in (text,) if isinstance(text, str) else text:
@@ -71,7 +71,7 @@ def tenant_status(journal: Path, procedure: Procedure) -> tuple[str, str]:
 
 
 def _taken_back(undone: Undone) -> str:
-    """Return when a run was taken back, by which accounts, and how much of it is left."""
+    """Return when, and by which accounts, a run was taken back, and how much of it is left."""
     who = "; ".join(f"{side}: {name}" for side, name in undone.people.items())
     left = f", {undone.left} of its writes were left in place (see undo.html)" if undone.left else ""
     return f"taken back {undone.when}{f' by {who}' if who else ''}{left}"
@@ -105,7 +105,7 @@ def status_of(rows: Iterable[Mapping[str, Any]], procedure: Procedure) -> tuple[
     for status, word in (("FAILED", "failed"), ("BLOCKED", "blocked")):
         if bad := next((row for row in found if row["status"] == status), None):
             return word, f"{bad['step']}: {bad['reason']}"
-    # Only the start is ever skipped by choice; anything else was not reached, whatever became of the row that says why.
+    # Only the start is ever skipped by choice. The run did not reach any other skipped step, even if no row says why.
     if skipped := next(
         (row for row in found if row["status"] == "SKIPPED" and row["step"] != procedure.number_of(Thing.START)), None
     ):

@@ -103,7 +103,7 @@ def auth0_side(
 
 
 def _shared(cloud: Cloud, machine: Machine, deadline: Deadline, breaker: Breaker | None) -> dict[str, Any]:
-    """Return what the services of both sides are made with."""
+    """Return the arguments that the services of both sides share."""
     return {
         "session": machine.open_http(cloud.ca_bundle),
         "pace": pace_of(cloud),
@@ -146,7 +146,7 @@ def _cloud(settings: TenantSettings) -> Cloud:
 
 
 def pace_of(cloud: Cloud) -> Pace:
-    """Return how long a cloud is waited for."""
+    """Return how long a run waits for a cloud."""
     return SANDBOX_PACE if cloud.is_sandbox else Pace()
 
 

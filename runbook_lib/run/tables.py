@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 200  # of a table on a page; ten thousand would be megabytes
 _WIDEST = 100  # characters that a column of plain text is filled up to; one long text would put blanks into all rows
-_LEFT = "text-align: left"  # JupyterLab sets cells to the right, as for numbers; what is here is words
+_LEFT = "text-align: left"  # JupyterLab aligns cells to the right, as for numbers; these cells hold words
 _PAIRS = (("before", "after"), ("found", "wanted"), ("source before", "source after"), ("precedence before", "precedence after"))
-_REMARKS = ("compared with the default", "changed here")  # columns in which a text tells of a difference
+_REMARKS = ("compared with the default", "changed here")  # columns whose texts show a difference
 _OLD, _NEW = "color: #6e7781; text-decoration: line-through", "color: #1a7f37; font-weight: 600"
 _REMARK = "color: #8a4b00; font-weight: 600"
 _PEOPLE = (
@@ -41,7 +41,7 @@ _PEOPLE = (
 
 
 def tables_of(result: StepResult) -> tuple[Table, ...]:
-    """Return what a step's result has to show as tables: its changes, its evidence, what the other administrator has to click."""
+    """Return the tables of a step's result: its changes, its evidence, and what the other administrator has to click."""
     rows = tuple((diff.on, diff.field, diff.before, diff.after) for diff in result.diffs)
     changes = (Table("Changes", ("on", "field", "before", "after"), rows),) if rows else ()
     clicks = (result.handover.table(),) if result.handover is not None and result.handover.clicks else ()
@@ -110,7 +110,7 @@ def styled(table: Table, name: str, colours: Sequence[tuple[int, int, str]] = ()
 
 
 def _marks(table: Table) -> Iterator[tuple[int, int, str]]:
-    """Yield the cells that tell of a change, as (row, column, CSS)."""
+    """Yield the cells that show a change, as (row, column, CSS)."""
     place = {column: number for number, column in enumerate(table.columns)}
     pairs = [(place[old], place[new]) for old, new in _PAIRS if old in place and new in place]
     remarks = [place[column] for column in _REMARKS if column in place]
@@ -145,7 +145,7 @@ def _more(css: str | None) -> str:
 
 
 def _beginning(table: Table) -> tuple[tuple[str, ...], ...]:
-    """Return the rows that are shown, the last of them saying how many are not."""
+    """Return the rows to show; the last row says how many rows are left out."""
     left = len(table.rows) - ROWS_SHOWN
     if left <= 0:
         return table.rows

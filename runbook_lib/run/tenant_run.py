@@ -80,7 +80,7 @@ class Session:
         self.procedure = procedure
         self.mode, self.out, self._is_undo, self._is_page = mode, out, is_undo, is_page
         self._rows: dict[str, tuple[StepResult, dict[str, Any]]] = {}
-        self._cut_off: set[str] = set()  # steps that were begun and have come to no end
+        self._cut_off: set[str] = set()  # steps that began and have not ended
         self._saved_at = time.monotonic()
         self._undo_since = undo_since
         machine = machine or Machine()
@@ -152,7 +152,7 @@ class Session:
         return standing(self._record, Journal(self.out / "undo.jsonl", self._now).events(), ways_back(self.procedure))
 
     def amend(self, **changes: Any) -> None:
-        """Change settings from here on, checked like those given. What was planned by the old ones is not planned again here.
+        """Change settings from here on, checked like the first ones. Does not plan again what was planned with the old ones.
 
         Raises `SettingsError`.
         """
@@ -179,7 +179,7 @@ class Session:
 
     @contextlib.contextmanager
     def _holding(self) -> Iterator[None]:
-        """Hold the tenant's lock for an action, and keep it where the whole run holds it."""
+        """Hold the tenant's lock for an action; keep it if the whole run holds it."""
         if self._keeps_lock:
             yield
             return
@@ -215,7 +215,7 @@ class Session:
         return None
 
     def _recall(self) -> None:
-        """Remember what every earlier run of the connection left, whatever it called it. Raises `JournalFailed`."""
+        """Remember what every earlier run of the connection left, whatever it called the connection. Raises `JournalFailed`."""
         settings, connection_id = self.settings, self._connection_id
         found = self.view.known(facts.connection)
         names = (connection_id, settings.auth0_connection, *([found.name] if found else []))
@@ -244,7 +244,7 @@ class Session:
         return result
 
     def _took_back(self, undoing: Undo, result: StepResult) -> None:
-        """Put on record that nothing of a write is left: a later undo does not look at what is there by then."""
+        """Record that nothing of a write is left, so that a later undo ignores what is there by then."""
         entry = undoing.entries[result.step]
         undoing.has_stopped |= entry.kind == "start" and entry.is_certain and result.status in ("CHANGED", "UNCHANGED")
         is_over = result.status == "UNCHANGED" or (result.status == "CHANGED" and not result.is_left)
@@ -330,14 +330,14 @@ class Session:
         return outcome
 
     def _keep_forecast(self) -> dict[str, int]:
-        """Write the latest forecast, person by person, and return how many people have each fate; nothing where none was made."""
+        """Write the latest forecast, person by person, and return how many people have each fate; empty without a forecast."""
         if self.view.foretold is None:
             return {}
         write_forecast(self.out, self.view.foretold)
         return counts(self.view.foretold)
 
     def _outcome(self, rows: list[dict[str, Any]]) -> tuple[str, str]:
-        """Return how the tenant stands. A step that came to no end, as after an interrupt, outweighs all but errors."""
+        """Return the tenant's outcome. A step that did not end, as after an interrupt, outweighs everything but errors."""
         is_undone = self._is_undo and self.mode is RunMode.APPLY
         outcome = undo_outcome(rows, len(self.standing) if is_undone else 0, self.procedure)
         cut_off = next((step.number for step in self.steps if step.number in self._cut_off), "")
@@ -364,7 +364,7 @@ class Session:
         return [self._row(results[step.number]) for step in self.steps if step.number in results]
 
     def _row(self, result: StepResult) -> dict[str, Any]:
-        """Return a result's row, made once: all of them are wanted again after each step."""
+        """Return a result's row. Each is made only once, because every step writes all rows again."""
         known = self._rows.get(result.step)
         if known is None or known[0] is not result:
             known = self._rows[result.step] = (result, result_row(result))
@@ -381,7 +381,7 @@ class Session:
 
 
 def _bring_token(view: View, settings: TenantSettings) -> None:
-    """Put the SCIM token that the owner of the Auth0 side gave into memory, where it is taken from to be saved."""
+    """Put the SCIM token from the owner of the Auth0 side into memory; the step that saves credentials takes it from there."""
     memory = view.memory
     if settings.scim_token:
         memory.scim_token = secret_of(settings.scim_token, view.typed, "scim_token")

@@ -44,7 +44,7 @@ atexit.register(_until_the_end.close)
 
 @contextlib.contextmanager
 def on_cluster(options: Options, folder: Path, workshop: Workshop, must_stop: Callable[[], bool]) -> Iterator[Carry]:
-    """Give what carries one tenant out on the cluster at `options.executor`. Raises `SettingsError` where there is none.
+    """Yield the function that carries out one tenant on the cluster at `options.executor`. Raises `SettingsError` without one.
 
     To stop, a file is put where the leases are: whatever network lies between, the workers see that place.
     """

@@ -118,7 +118,7 @@ class FolderStore:
 
 
 def realm_of(store: Store) -> str:
-    """Return the name of a place where leases are kept, given to it once.
+    """Return the name of a place where leases are kept; the first task names it.
 
     In claims it stands for the machine: as with a lock on one machine, the holder of the lease knows that the others are dead.
     """
@@ -126,7 +126,7 @@ def realm_of(store: Store) -> str:
     for _ in range(50):
         if text := store.read("realm/name"):
             return text
-        time.sleep(0.02)  # the one who makes it is just writing
+        time.sleep(0.02)  # the task that makes it is still writing
     raise OSError(0, "the file realm stays empty")
 
 
@@ -140,7 +140,7 @@ class _Seen:
         return self.about().get("state") == "free"
 
     def about(self) -> dict[str, str]:
-        with contextlib.suppress(ValueError, TypeError):  # half of it is there: another process is writing it
+        with contextlib.suppress(ValueError, TypeError):  # half of the file is there: another process is writing it
             return {str(name): str(value) for name, value in parsed(self.text).items()}
         return {}
 
@@ -265,7 +265,7 @@ class Keeper:
                 list(pool.map(self._renewed, kept))
 
     def _renewed(self, lease: Lease) -> None:
-        with contextlib.suppress(OSError):  # the place cannot be reached: the lease is sure for as long as it was
+        with contextlib.suppress(OSError):  # the place cannot be reached: the time until which the lease is sure does not change
             lease.renew()
         with self._lock:
             if lease in self._kept:

@@ -112,13 +112,13 @@ class Mirror:
         self.url, self._folder = url.rstrip("/"), folder
 
     def fetch_journals(self, tenant: str) -> None:
-        """Get what earlier runs left of a tenant: it says which tokens are ours and what is in doubt."""
+        """Fetch the journals of a tenant's earlier runs: they say which tokens are ours and what is in doubt."""
         self.files.invalidate_cache()
         for path in self.files.glob(f"{self.root}/*/{tenant}/journal.jsonl"):
             self._fetch(str(path))
 
     def fetch_run(self, run: str) -> None:
-        """Get what a summary is made of: the run's description and its journals."""
+        """Fetch what a summary needs: the run's description and its journals."""
         self.files.invalidate_cache()
         for pattern in ("run.json", "*/journal.jsonl"):
             for path in self.files.glob(f"{self.root}/{run}/{pattern}"):
@@ -228,7 +228,7 @@ class Sharing:
             lease.free()
 
     def _copy_journals(self) -> None:
-        """Copy the journals of tenants at work now and then: if this machine is lost, most of what it did is known."""
+        """Copy the journals of tenants in progress now and then: if this machine is lost, most of its work is still on record."""
         copied: dict[Path, int] = {}
         while self.mirror and not self._ended.wait(COPIED_EVERY_S):
             for folder in tuple(self._at_work):
