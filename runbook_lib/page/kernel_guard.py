@@ -44,7 +44,7 @@ def ticket_for(secret: Secret) -> str:
     """Return a text that stands for a secret in one message to a widget, `{"secret": ticket, …}`, and only until it is sent.
 
     Nothing in this process holds the secret's text until that message is serialised: no widget's state, no output, no log. The
-    ticket is good once, in that place of such a message; anywhere else it stays what it is, a text without meaning.
+    ticket is redeemed once, in that field of such a message; anywhere else it stays a meaningless text.
     """
     ticket = secrets.token_urlsafe(24)
     with _lock:

@@ -27,7 +27,7 @@ DEMOS = {
 }
 
 
-_MEANINGS = {  # of the states whose steps always give a reason of their own
+_MEANINGS = {  # for the states whose steps always give their own reason
     Status.NOTED: "Nothing has to be done or written here.",
     Status.BLOCKED: "Nothing was written. A person has to act first.",
     Status.FAILED: "A service refused, or did not answer.",

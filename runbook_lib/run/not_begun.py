@@ -1,4 +1,4 @@
-"""The files of a tenant that is not started because a service it needs is down: journal, results and report."""
+"""The files of a tenant that a run does not start because a service is down: journal, results and report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sandbox or real, in words: the first or last line of everything that a person reads says it."""
+"""Says sandbox or real tenant in words: the first or last line of everything that a person reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the SCIM token ends, as an event for a calendar (RFC 5545): provisioning stops on that day."""
+"""The day on which the SCIM token expires, as a calendar event (RFC 5545): provisioning stops on that day."""
 
 from __future__ import annotations
 

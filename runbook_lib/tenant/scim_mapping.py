@@ -15,7 +15,7 @@ from runbook_lib.services.auth0.models import ScimMappingRow
 from runbook_lib.services.wire_words import ACTIVE, EXTERNAL_ID, USER_NAME, WORK_EMAIL
 
 Rows = Sequence[ScimMappingRow]
-LEAVERS = ScimMappingRow("active", "blocked")  # the row by which a departure takes access away
+LEAVERS = ScimMappingRow("active", "blocked")  # the row through which a departure removes access
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 # Attributes of users: RFC 7643, sections 3.1, 4.1 and 4.3. `id` and `meta` cannot be mapped, a password is of no use here.

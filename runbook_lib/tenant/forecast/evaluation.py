@@ -10,7 +10,7 @@ from runbook_lib.tenant.forecast.functions import FUNCTIONS
 
 
 def evaluate(node: Node | None, person: Person) -> Value:
-    """Return the value of an expression for a person. Raises `CannotTell` with the reason where it is not foretold."""
+    """Return the value of an expression for a person. Raises `CannotTell` with the reason if it cannot be predicted."""
     if node is None:
         return None
     if isinstance(node, Attribute):

@@ -14,7 +14,7 @@ from typing import Any
 
 
 class CannotTell(Exception):
-    """What the language does here is not known, so nothing that depends on it is foretold; the message says what and why."""
+    """It is unknown what the language does here, so nothing that depends on it has a forecast. The message says what and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def _left(arguments: Arguments) -> str:
 
 
 def _right(arguments: Arguments) -> str:
-    """Right: the counterpart of Left, on which the reference page is silent; told only where nothing can be meant but one."""
+    """Right: the counterpart of Left. The reference page is silent on it, so only unambiguous arguments give a value."""
     text, count = arguments.text("string"), arguments.number("numChars")
     if not 0 < count <= dotnet.length(text):
         raise CannotTell("what Right gives beyond the text is not documented")
@@ -158,7 +158,7 @@ def _pcase(arguments: Arguments) -> Value:
 
 
 def _only_role(arguments: Arguments) -> Value:
-    """SingleAppRoleAssignment: the role of the only assignment; several are not supported, so not foretold."""
+    """SingleAppRoleAssignment: the role of the only assignment. Entra does not support several, so those give no forecast."""
     roles = arguments.value("appRoleAssignments")
     if not isinstance(roles, tuple) or len(roles) > 1:
         raise CannotTell("the person has several roles, or the role is not known")

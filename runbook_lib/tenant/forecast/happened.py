@@ -1,4 +1,4 @@
-"""What a cycle did to each person, set next to what was foretold: Auth0's users afterwards, and the provisioning log.
+"""What a cycle did to each person, compared with the forecast: Auth0's users afterwards, and the provisioning log.
 
 Pure: values in, values out. A fate that was open counts as foretold when any of the readings told came true.
 """
@@ -57,7 +57,7 @@ def _judged(
 
 
 def _differs(fate: Fate, person: PersonForecast, by_id: Mapping[str, Mapping[str, Any]], linked: Mapping[str, list[str]]) -> str:
-    """Return how what is there now differs from a fate, empty where it does not."""
+    """Return how the present state differs from a fate; empty when it does not."""
     users = [by_id[user_id] for user_id in person.auth0_users if user_id in by_id]
     own = linked.get(person.object_id.lower(), [])
     if fate is Fate.NO_USER:
@@ -78,7 +78,7 @@ def _differs(fate: Fate, person: PersonForecast, by_id: Mapping[str, Mapping[str
 
 
 def _unwritten(person: PersonForecast, user: Mapping[str, Any]) -> str:
-    """Return which of the foretold changes are not there, and whether a block came unforetold."""
+    """Return which forecast changes are missing, and whether a block came that the forecast did not name."""
     missing = [change for change in person.changes if not isinstance(change.after, Unknown) and not _is_there(change, user)]
     words = [f"{change.field} is {value_at(user, change.field)!r} and not {change.after!r}" for change in missing]
     told = any(change.field == BLOCKED for change in person.changes)

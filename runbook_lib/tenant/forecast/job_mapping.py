@@ -38,7 +38,7 @@ class Row:
 
     @property
     def flows(self) -> bool:
-        """Whether the row may send anything to a user that exists: one applied at creation only does not."""
+        """Whether the row may send anything to an existing user; a row that is applied at creation only does not."""
         return self.flow_type != AT_CREATION
 
 
@@ -65,7 +65,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class UserMapping:
-    """The mapping of users: what may be done to them, the rows in their order, and the scoping filters.
+    """The mapping of users: the actions that it allows, the rows in their order, and the scoping filters.
 
     `references` are the rows that name another person: the manager. Their source is None, for it is no value of the person's.
     """
@@ -88,7 +88,7 @@ class UserMapping:
 
     @property
     def sends_object_id(self) -> bool:
-        """Whether a cycle writes the object id as external id, by which links can be seen in Auth0."""
+        """Whether a cycle writes the object id as external id, which makes links visible in Auth0."""
         own = object_id_source()
         return any(row.target == EXTERNAL_ID and row.flows and row.source == own for row in self.rows)
 
@@ -99,7 +99,7 @@ def object_id_source() -> Node:
 
 
 def user_mapping(schema: SynchronizationSchema) -> UserMapping | None:
-    """Return the mapping of users, None where the schema does not have exactly one."""
+    """Return the mapping of users; None unless the schema has exactly one."""
     found = schema.user_mapping()
     if found is None:
         return None
@@ -111,7 +111,7 @@ def user_mapping(schema: SynchronizationSchema) -> UserMapping | None:
 
 
 def staged(mapping: UserMapping) -> UserMapping:
-    """Return the mapping with the procedure's three changes made: what is saved before people are assigned or the job starts."""
+    """Return the mapping with the procedure's three changes, which a run saves before it assigns anyone or starts the job."""
 
     def changed(row: Row) -> Row:
         if row.target == EXTERNAL_ID:

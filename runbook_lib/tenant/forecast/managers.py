@@ -89,7 +89,7 @@ class Managers:
             yield replace(written, fate=Fate.UPDATE)
 
     def _user_of_manager(self, person: EntraPerson) -> object:
-        """Return the id of the Auth0 user that flows, None where none does, or why it cannot be told."""
+        """Return the id of the Auth0 user that flows as manager, None if none does, or why that is unknown."""
         if person.manager is None:
             return Unknown("the manager in Entra was not read")
         if not person.manager:

@@ -26,7 +26,7 @@ _LISTED = frozenset(  # docs-v2, user-profile-structure: the root fields that ca
 
 
 def auth0_field(target: str, scim_fields: Mapping[str, str]) -> str | None:
-    """Return the profile field behind a SCIM attribute, of which Entra joins schema and name otherwise than Auth0."""
+    """Return the profile field behind a SCIM attribute. Entra joins schema and name in another way than Auth0."""
     return scim_fields.get(as_auth0_writes(target)) or scim_fields.get(target)
 
 
@@ -49,7 +49,7 @@ def unlisted(matching: Iterable[str], scim_fields: Mapping[str, str]) -> tuple[t
 def witness_of(
     user_id: str, values: Mapping[str, object], matching: Iterable[str], scim_fields: Mapping[str, str]
 ) -> Witness | None:
-    """Return an Auth0 user as a witness, None where it holds no value that a search can be asked for.
+    """Return an Auth0 user as a witness; None if it holds no value that a search can use.
 
     `values` are the profile's values by dotted path.
     """
@@ -75,7 +75,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a search finds: the users, the SCIM attribute that found them; or why it cannot be told."""
+    """What a search finds: the users and the SCIM attribute that found them, or why the result is unknown."""
 
     users: tuple[str, ...] = ()
     by: str = ""
@@ -101,7 +101,7 @@ class Profiles:
 
     @classmethod
     def of(cls, profiles: tuple[Auth0Profile, ...], fields: frozenset[str]) -> Profiles:
-        """Index users by the values of some fields, capitals aside; linear in the users."""
+        """Index users by the values of some fields, ignoring capitals; linear in the users."""
         found = cls({profile.user_id: profile for profile in profiles})
         for name in fields:
             index = found._by_value.setdefault(name, {})
@@ -183,7 +183,7 @@ def match(wanted: tuple[Wanted, ...], search: Search, profiles: Profiles, situat
 def matches(
     wanted: tuple[Wanted, ...], profiles: Profiles, situation: Situation, open_searches: tuple[Search, ...]
 ) -> tuple[tuple[str, Match], ...]:
-    """Return what the readings find, each different result once with the reading's words; no words where they all agree."""
+    """Return the results of the readings, each different result once with the reading's words; no words if all agree."""
     found: dict[Match, Search] = {}
     for search in open_searches:
         found.setdefault(match(wanted, search, profiles, situation), search)

@@ -1,4 +1,4 @@
-"""The forecast's evaluation of mapping expressions set next to Microsoft's own, for a sample of people. It writes nothing.
+"""Compares the forecast's evaluation of mapping expressions with Microsoft's own, for a sample of people. It writes nothing.
 
 Source: Graph, synchronizationschema-parseexpression: an expression is evaluated for a test object that is given along.
 """
@@ -31,7 +31,7 @@ class _Expression:
 def compared(ask: Ask, schema: SynchronizationSchema, people: Iterable[EntraPerson]) -> tuple[Comparison, ...]:
     """Return each expression of the mapping of users with what it gives here and at Microsoft, for the first people in play.
 
-    What goes wrong with asking is told in the place of an answer, and ends the asking.
+    An error takes the place of an answer, and ends the requests.
     """
     return tuple(_compared(ask, schema, list(_sample(people))))
 
@@ -55,7 +55,7 @@ def _compared(ask: Ask, schema: SynchronizationSchema, people: list[EntraPerson]
 
 
 def _expressions(schema: SynchronizationSchema) -> Iterator[_Expression]:
-    """Yield the rows that are expressions; that of a mere attribute or a constant says nothing of the evaluator."""
+    """Yield the rows that are expressions; a row of a mere attribute or a constant would not test the evaluator."""
     for row in listed((schema.user_mapping() or {}).get("attributeMappings")):
         source = row.get("source") or {}
         if source.get("type") == "Function" and source.get("expression"):

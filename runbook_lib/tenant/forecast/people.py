@@ -1,4 +1,4 @@
-"""Who is in play, as both services have them, and everything else that the forecast rests on."""
+"""The people that a cycle concerns, as both services hold them, and everything else that the forecast depends on."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _oids(profile: Mapping[str, Any], connection: str) -> Iterator[str]:
 
 
 def _in_the_way(profile: Mapping[str, Any], path: str) -> Any:
-    """Return what stands in a profile where a dotted path needs an object, None where nothing does."""
+    """Return the value in a profile that stands where a dotted path needs an object; None if there is none."""
     value: Any = profile
     for key in path.split(".")[:-1]:
         value = value.get(key)

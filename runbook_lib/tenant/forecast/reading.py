@@ -1,4 +1,4 @@
-"""Who is in play, read through the clients: in few requests, page by page, and told as it goes on.
+"""Reads the people that a cycle concerns through the clients: in few requests, page by page, with progress.
 
 It writes nothing. More than a thousand Auth0 users are read by an export job of Auth0's, which is a file that Auth0 makes; where
 that is declined or fails, people are looked for by mail address and external id, and links beyond them cannot be told.
@@ -36,7 +36,7 @@ _NAMES = (*_ALWAYS_KEPT, "name")  # the name of a person that Entra no longer kn
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a long reading is: so many of so many, None where the end is not known."""
+    """How far a long reading is: a count and the total; None if the total is unknown."""
 
     what: str
     done: int
@@ -298,7 +298,7 @@ class DirectoryReading:
         self._settle({*self._found.direct, *missing}, names if self._found.groups else frozenset())
 
     def _settle(self, wanted: set[str], names: frozenset[str]) -> None:
-        """Look for people that Entra no longer lists among the softly deleted; one who is not there either is gone for good."""
+        """Look among the softly deleted for people that Entra no longer lists; a person who is not there is gone for good."""
         found = self._found
         found.settle()
         gone = wanted - set(found.people)
@@ -310,7 +310,7 @@ class DirectoryReading:
             found.people[object_id] = EntraPerson(object_id, name, "", None, State.GONE, object_id in found.direct)
 
     def result(self) -> Directory:
-        """Return what was read. A hidden group that shows no members to a sign-in without the permission is one not known."""
+        """Return what was read. A hidden group that shows no members to a sign-in without the permission counts as unknown."""
         found = self._found
         hidden = [group for group, is_hidden in found.hidden.items() if is_hidden and group not in found.shown]
         unseen = tuple(found.groups[group] for group in hidden if self._assigned.sees_hidden is not True)
@@ -338,7 +338,7 @@ def _roles(assigned: Assigned) -> dict[str, tuple[str, ...]]:
 
 
 def finished(steps: Generator[Progress, None, Any], on_progress: Any = None) -> Any:
-    """Carry a reading out to its end, and return what it read; `on_progress` is called with each `Progress`."""
+    """Run a reading to its end and return what it read; calls `on_progress` with each `Progress`."""
     while True:
         try:
             progress = next(steps)

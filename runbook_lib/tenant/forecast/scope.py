@@ -23,7 +23,7 @@ _UNUSABLE = frozenset(  # the same page: no roles, no type of user, no manager, 
 
 
 class Standing(Enum):
-    """Where a person stands to the job."""
+    """A person's standing: whether the job provisions them, and if not, why."""
 
     IN_SCOPE = "in scope"
     DISABLED = "disabled"
@@ -142,7 +142,7 @@ def _compared(operator: str, value: Value, wanted: str) -> bool:
 
 
 def _matches(text: str, wanted: str) -> bool:
-    """Return whether a text matches. Whether the whole text has to is not stated, so both have to agree."""
+    """Return whether a text matches. No page says whether the whole text has to match, so both readings have to agree."""
     compiled = dotnet.pattern(wanted)
     if bool(compiled.search(text)) is not bool(compiled.fullmatch(text)):
         raise CannotTell(f"whether {wanted} has to match the whole of {text!r} is not documented")

@@ -1,4 +1,4 @@
-"""The situation of a tenant, read: who is in play on both sides, and everything that decides what a cycle does."""
+"""Reads the situation of a tenant: the people that a cycle concerns on both sides, and everything that decides what it does."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Ground:
 
 
 def foretold(auth0: Auth0Management, graph: MicrosoftGraph, ground: Ground) -> Generator[Progress, None, Forecast]:
-    """Read who is in play and return the forecast of the next cycle, its progress on the way."""
+    """Read the people that the next cycle concerns and return its forecast; yields progress on the way."""
     saved = user_mapping(ground.schema) if ground.schema else None
     mapping = staged(saved) if saved else default_mapping()
     reading = DirectoryReading(graph, ground.assigned, mapping, with_managers=_sends_managers(ground, mapping))
@@ -140,7 +140,7 @@ def _evaluated_by_microsoft(graph: MicrosoftGraph, ground: Ground, situation: Si
 
 
 def _witness(situation: Situation) -> Witness | None:
-    """Return the first Auth0 user that a search can be tried on."""
+    """Return the first Auth0 user that can serve to test a search."""
     attributes = tuple(row.target for row in situation.mapping.matching)
     found = (witness_of(one.user_id, one.values, attributes, situation.scim_fields) for one in situation.profiles)
     return next((one for one in found if one is not None), None)

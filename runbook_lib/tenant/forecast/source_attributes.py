@@ -35,7 +35,7 @@ _EXTENSION = re.compile(r"extension_[0-9a-f]{32}_\w+", re.IGNORECASE)
 
 
 def graph_path(name: str) -> str:
-    """Return where Graph's user has an attribute of Entra's, empty for one that Graph has not, or that is computed."""
+    """Return where Graph's user holds an attribute of Entra's; empty if Graph does not have it or Entra computes it."""
     if name in _OTHER_NAMES:
         return _OTHER_NAMES[name]
     return name if name in _SAME_NAMES or _EXTENSION.fullmatch(name) else ""
@@ -48,7 +48,7 @@ def graph_fields(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def attributes_of_user(user: Mapping[str, Any], names: Iterable[str], roles: tuple[str, ...] | None = None) -> dict[str, Value]:
-    """Return the values of attributes by Entra's names; one that Graph has not is left out, which means not known.
+    """Return the values of attributes by Entra's names. An attribute that Graph lacks is left out, which means unknown.
 
     `roles` are the names of the roles assigned to the person, None where they are not known.
     """

@@ -54,7 +54,7 @@ class Turns:
         return turns
 
     def settled(self) -> dict[str, tuple[Verdict, ...]]:
-        """Return everybody's verdicts by object id.
+        """Return the verdicts on everyone by object id.
 
         One order of writes may lead to further writes, so this repeats until no further person claims an Auth0 user.
         """
