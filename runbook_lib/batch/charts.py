@@ -1,4 +1,4 @@
-"""The chart of a fleet: for each step how many tenants are how far, in patterns and numbers."""
+"""The chart of a fleet: for each step the number of tenants in each state, in patterns and numbers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def counted(rows: Sequence[TenantRow], number: str) -> tuple[int, ...]:
 
 
 def _meant(row: TenantRow, number: str) -> str:
-    """Return a step's status, HANDOVER for a mere note of a tenant that waits: such a step comes after what is waited for."""
+    """Return a step's status. A note of a tenant that waits counts as HANDOVER: its step comes after the step that waits."""
     status = row.steps.get(number, {}).get("status", "")
     return "HANDOVER" if status == "NOTED" and row.status == "handover" else status
 

@@ -73,7 +73,7 @@ class Found:
 
 
 def sign_in_of(given: Mapping[str, str], tenants_file: Path | None) -> TenantSettings:
-    """Return settings that are good for signing in to one Auth0 tenant, and for nothing else.
+    """Return settings that serve only to sign in to one Auth0 tenant.
 
     They come from the columns in `given`, or from a tenants file, of which all rows that sign in to Auth0 must be of one Auth0
     tenant: the first of them signs in. The Entra sign-in is in them where all rows that have one share it. Raises `SettingsError`
@@ -204,7 +204,7 @@ def tenants_csv(found: Iterable[Found], settings: TenantSettings) -> str:
 
 
 def left_open(settings: TenantSettings) -> tuple[str, ...]:
-    """Return the columns that the operator has to fill in: no list of connections holds their values."""
+    """Return the columns that the operator has to fill in, because no list of connections holds their values."""
     return (*(column for column in ("entra_client_id", "entra_client_secret") if _is_open(settings, column)), "test_user")
 
 

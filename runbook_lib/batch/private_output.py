@@ -1,4 +1,4 @@
-"""The executed page on disk: each write of it, those during the run too, is whole, without secrets and for its owner only."""
+"""The executed page on disk: every write of it, even during the run, is whole, without secrets and readable by its owner only."""
 
 from __future__ import annotations
 

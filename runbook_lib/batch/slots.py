@@ -1,7 +1,7 @@
 """Slots: a limited number of tenants runs at once, and the next tenants have their kernels ready.
 
-A kernel takes a tenth of a second of a processor to start. Started when a tenant ends, all of a wave start at once and none of
-their requests is on its way meanwhile; started while others wait for answers, it costs no time.
+A kernel takes a tenth of a second of processor time to start. If kernels started when tenants end, a whole wave would start at
+once and send no request meanwhile. A kernel that starts while other tenants wait for answers costs no time.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class PageRun:
 
 
 class Turns:
-    """The turns of a run with `jobs` tenants at work at most; as many more may have a kernel as there are threads for.
+    """The slots of a run with at most `jobs` tenants in progress; more may have a kernel if there are threads for them.
 
-    `steps` are the numbers of all steps, in order: once a quarter of a tenant's are done, the next one's kernel may start.
-    `why_not` says why no further one may begin, empty when it may.
+    `steps` are the numbers of all steps, in order: once a quarter of a tenant's steps are done, the next tenant's kernel may
+    start. `why_not` says why no further tenant may begin; empty when one may.
     """
 
     def __init__(self, jobs: int, steps: Sequence[str], why_not: Callable[[], str]) -> None:

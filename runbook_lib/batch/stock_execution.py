@@ -1,4 +1,4 @@
-"""One page executed by papermill's own, unmodified engine, with nothing but what papermill and nbclient document.
+"""One page executed by papermill's own, unmodified engine; it uses only what papermill and nbclient document.
 
 It takes about twice as long as `batch/execution.py`. It is taken for releases of Jupyter that the other was not tested with, and
 for `--kernel stock`.

@@ -16,7 +16,7 @@ _SLOW_S, _SLOW_TIMES, _SLOWEST = 10.0, 2.0, 3  # a tenant is slow beyond both; s
 
 
 class Ended(Protocol):
-    """What totals need of a tenant; `slowest` is its slowest step and the seconds of that."""
+    """What totals need to know of a tenant; `slowest` is its slowest step with its seconds."""
 
     @property
     def name(self) -> str: ...  # noqa: D102

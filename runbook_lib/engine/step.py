@@ -31,14 +31,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class TakeBack:
-    """How one kind of write is taken back. `kind` is its word in the journal, `words` is what a person calls what was written.
+    """How an undo takes back one kind of write. `kind` is its word in the journal, `words` a person's name for the thing written.
 
     `step` makes the step that takes one write back. It gets the undo, the step's number, and the write.
 
-    `needs` are the names that the journal must hold for that, each with the type of its value; `made` is the name under which it
-    must hold the id of what was made, empty where no id is needed. `look` returns, of the write and the tenant, whether anything
-    is there that the write may have made, and a sentence about it: that is shown where no response told whether the write was
-    carried out. Writes of a lower `turn` are taken back first.
+    `needs` are the names that the journal must hold for that, each with the type of its value. `made` is the name under which
+    the journal must hold the id of the thing made; empty if undo needs no id. `look` gets the write and the tenant. It returns
+    whether anything is there that the write may have made, and a sentence about it, which the undo shows when no response said
+    whether the write was carried out. Writes of a lower `turn` are taken back first.
     """
 
     kind: str
@@ -57,19 +57,20 @@ def nothing_to_undo() -> tuple[TakeBack, ...]:
 
 @dataclass(frozen=True)
 class Body:
-    """How a thing is brought about, looked at, or left to another administrator.
+    """How a step creates or changes a thing, checks it, or leaves it to another administrator.
 
-    `thing` says what it is about: other bodies wait for a thing, and the document says which step makes it. `saved_by` is the
-    thing whose step writes what a stage shows.
+    `thing` says what the body is about: other bodies wait for a thing, and the document says which step makes it. `saved_by` is
+    the thing whose step writes what a stage shows.
 
-    `touches` are the readings that its writes make stale, first the one that lists what a change says is listed late; `rereads`
-    are read afresh before it judges anything. `stops_all`: without it nothing later can be judged. `is_last`: no write follows.
+    `touches` are the readings that the body's writes make stale; the first one lists what the service lists late. The engine
+    reads `rereads` afresh before the body judges anything. `stops_all`: if this step stops, no later step can be judged.
+    `is_last`: no write follows.
 
-    `undone_by` returns how what it writes is taken back, one entry for each kind of write. It is a function because a room
-    defines the body before the way back.
+    `undone_by` returns how an undo takes the body's writes back, one entry for each kind of write. It is a function because a
+    room defines the body before the way back.
 
-    `takes_back` is the kind of thing that an undo looks for, where a service may not show it yet; empty for others.
-    `elsewhere` are the bodies that take its place where a side is handed over, by that side.
+    `takes_back` is the kind of thing that an undo looks for when a service may not show it yet; empty for other bodies.
+    `elsewhere` are the bodies that replace this one when a side is handed over, by that side.
     """
 
     thing: str

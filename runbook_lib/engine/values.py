@@ -86,13 +86,13 @@ class Handover:
 
 @dataclass(frozen=True)
 class Patience:
-    """For a request whose answer may only mean "not yet", because what this tool wrote lately counts after minutes.
+    """For a request whose answer may only mean "not yet", because a recent write of this tool takes effect after minutes.
 
-    `what` says it in a sentence, for progress and report. The request is repeated while `is_not_yet` says so of its answer, for
-    `limit_s` by the service's clock, and only within `YOUNG_S` of a write that `counts_late`, or of `since`: when, by the
-    service's clock, another person last wrote such a thing.
+    `what` says so in a sentence, for progress and report. The writer repeats the request while `is_not_yet` is true of its
+    answer, for at most `limit_s` by the service's clock, and only within `YOUNG_S` of a write that `counts_late`, or of `since`:
+    the time, by the service's clock, at which another person last wrote such a thing.
 
-    `is_once_more` says of an answer that the request is worth one repetition, whatever was written lately.
+    `is_once_more` is true of an answer after which one repetition is worthwhile, whatever was written lately.
     """
 
     what: str
@@ -106,8 +106,8 @@ class Patience:
 class Guard:
     """What must still hold after a write, and the requests that stop the harm if it does not hold.
 
-    No service has a condition on writes: between the last reading and the write others may have changed what it stands on.
-    `reading` is the fact to read afresh, `lost` returns texts of what does not hold, and `stop` the requests that stop `on`.
+    No service offers conditional writes, so others may change what a write depends on between the last reading and the write.
+    `reading` is the fact to read afresh, `lost` returns texts that say what does not hold, `stop` the requests that stop `on`.
     """
 
     on: str
@@ -125,17 +125,17 @@ class Change:
     the answer, good or bad, for the reader of the result. `confirm` gets the fresh reading and returns texts of unwanted side
     effects.
 
-    For the journal: `before` are the ids that exist already, by which what a lost answer made is told apart; `undo` is JSON with
-    what taking the change back needs, never a secret. `replicates`: what the request makes may stay unseen for minutes and would
-    be made twice by sending again, so that after a lost answer it is looked for until that time is over. `stops`: it brings
-    things to a halt, and waits for no claim. `guard` is looked at after it.
+    For the journal: `before` are the ids that exist already, which tell older objects from one that a lost answer made; `undo` is
+    JSON with what an undo of the change needs, never a secret. `replicates`: the thing made may stay unseen for minutes, and
+    sending again would make it twice, so after a lost answer the engine looks for it until that time is over. `stops`: the
+    request stops what runs, and waits for no claim. The engine checks `guard` after the write.
 
     `leaves` are readings that the step touches and this request does not. `shows` gets the answer and returns the readings that
-    it holds, as pairs of a fact and its value: those are not asked for again to see whether the write was done.
+    it holds, as pairs of a fact and its value; the engine does not read those again to see whether the write was done.
 
-    For what takes effect late: `counts_late` when other requests may not see it for minutes; `patience` for a request that meets
-    such a write; `listed_late` says in a sentence that a service lists what was written only after a while. With `listed_late`
-    and no request a change `is_awaited`: the service took it already, and it is only to be listed.
+    For writes that take effect late: `counts_late` if other requests may not see the write for minutes; `patience` for a request
+    that meets such a write; `listed_late` says in a sentence that a service lists the write only after a while. With
+    `listed_late` and no request a change `is_awaited`: the service has accepted it and only has to list it.
     """
 
     on: str

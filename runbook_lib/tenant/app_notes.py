@@ -1,9 +1,9 @@
 """The marker and claim that a run writes into the notes of the enterprise application, where a run on another machine sees it.
 
-It says which connection the application provisions, and which run is at work on it until when. A run is named `RUN@MACHINE`:
-runs of one machine exclude one another by a lock, so that another one of this machine can only be dead. The window between
-reading and writing it is small but not closed: Graph offers no condition on a write. So it is read back, and again before the
-start.
+The marker says which connection the application provisions; the claim says which run works on it, and until when. A run is
+named `RUN@MACHINE`. Runs of one machine exclude each other by a lock, so another claim of this machine can only be a dead
+run's. The window between reading and writing the notes is small but not closed, because Graph offers no condition on a write.
+So the run reads its claim back after the write, and again before the start.
 """
 
 from __future__ import annotations

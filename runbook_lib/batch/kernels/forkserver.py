@@ -17,7 +17,7 @@ _LEAVE_OUT = "Leave out --kernel warm: papermill's own engine does the same, slo
 
 
 def is_fast(kind: KernelKind) -> bool:
-    """Whether pages are executed the fast way. It needs the releases of Jupyter that it was tested with.
+    """Whether `run` executes pages the fast way, which needs the releases of Jupyter that it was tested with.
 
     Raises `SettingsError` for `warm` where it is not possible; `auto` takes papermill's own engine then.
     """

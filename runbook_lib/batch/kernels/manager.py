@@ -36,7 +36,7 @@ from runbook_lib.batch.kernels.process import END_S, be_a_kernel
 POLL_S = 0.005
 BIND_S = 30.0
 FORK_ATTEMPTS = 3
-_processes = threading.Lock()  # multiprocessing looks after its children on every start, in whatever thread
+_processes = threading.Lock()  # multiprocessing reaps its children on every start, in any thread
 
 
 def manager_class() -> type[AsyncKernelManager]:
@@ -127,7 +127,7 @@ class WarmProvisioner(_EndsSoon):
             await asyncio.sleep(POLL_S)
         with _processes:
             if self.process:
-                self.process.join()  # of no use but that multiprocessing takes note
+                self.process.join()  # only so that multiprocessing takes note of the end
                 self.process.close()
             self.process = None
         if self._handle is not None:

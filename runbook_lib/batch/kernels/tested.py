@@ -1,4 +1,4 @@
-"""Whether the fast way to execute pages may be taken: it uses private parts of Jupyter, known of these releases alone."""
+"""Whether `run` may execute pages the fast way: that way uses private parts of Jupyter, known only for these releases."""
 
 from __future__ import annotations
 

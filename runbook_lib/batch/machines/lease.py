@@ -1,12 +1,13 @@
 """A lease on a tenant, kept where tasks of one run meet: a task that is run twice does not act twice.
 
-A lock belongs to one machine. A lease is a small file in a place that several machines see: its holder renews it, and one that is
-not renewed ends. Each taking is a file of the next number, made only where there is none, so that of two takers one wins.
+A lock belongs to one machine. A lease is a small file in a place that several machines see: its holder renews it, and a lease
+that is not renewed ends. Each taking creates the file of the next number, which must not exist yet, so only one of two takers
+wins.
 
-No machine compares its clock with another's: one that wants a lease watches it, by its own clock, for `lasts_s`, and takes it
-when it was not renewed in that time. The holder counts from the moment before its last renewal and stops writing
-earlier than that, after `sure_s`. A request that is in flight then cannot be stopped: the claim in the enterprise application's
-notes, and the reading before each write, are what guards against it.
+No machine compares its clock with another's. A task that wants a lease watches it, by its own clock, for `lasts_s`, and takes
+it if it was not renewed in that time. The holder counts from the moment before its last renewal and stops writing earlier,
+after `sure_s`. It cannot stop a request that is in flight then; the claim in the enterprise application's notes, and the
+reading before each write, guard against that.
 """
 
 from __future__ import annotations

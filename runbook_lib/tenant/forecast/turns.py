@@ -1,7 +1,7 @@
-"""What the turn of other people in the same cycle changes: one person's write moves the values that another is searched by.
+"""The order of people within a cycle: one person's write changes the values by which Entra searches for another person.
 
-A name or an address given again stands in the old person's profile until the cycle comes to them. In which order a cycle takes
-people is documented nowhere, so a person whose search depends on it gets a verdict for each order.
+A reused name or address stays in the former person's profile until the cycle comes to that person. No page documents the order in
+which a cycle takes people, so a person whose search depends on the order gets a verdict for each order.
 """
 
 from __future__ import annotations
