@@ -20,7 +20,7 @@ from runbook_lib.engine.status import Outcome, counted
 from runbook_lib.procedures.procedure import Procedure
 
 FEW = 10  # tenants whose ends are told one by one where there is no terminal; the steps of one alone
-_ABOUT = 120  # characters of what is said of a tenant meanwhile; the end says all of it
+_ABOUT = 120  # characters of a tenant's message during the run; the end shows all of it
 QUIET_S = 30.0  # without a line
 EVERY_S = 5.0  # at most a line so often, while many tenants end
 _GOOD = ("done", "unchanged", "pending", "handover")

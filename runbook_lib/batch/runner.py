@@ -70,7 +70,7 @@ class Watcher(Protocol):
         """A tenant comes to a step."""
 
     def part(self, name: str, done: int, of: int) -> None:
-        """A tenant's step has written so many of its changes."""
+        """A tenant's step has written some of its changes."""
 
     def ends(self, outcome: TenantOutcome) -> None:
         """A tenant is done, or will not be started."""

@@ -21,7 +21,7 @@ from runbook_lib.settings.process import answers_for_child, grant_for_child
 RESERVE_S = 1800.0  # a token that ends sooner is not handed to a kernel that is started now
 SHARED_S = 120.0  # how long what all tenants share is handed out before it is read again
 WORTH_IT = 4  # tenants of a run: what is shared costs three calls, and saves each of them three
-CONNECTIONS_A_TENANT = 100  # beyond so many connections for each tenant of the run the lists cost more than they save
+CONNECTIONS_A_TENANT = 100  # with more connections for each tenant of the run, the lists cost more than they save
 UNKNOWN_S = 3600.0  # how long to hand out a token that does not say when it expires
 
 

@@ -166,7 +166,7 @@ def section(state: PageState, number: str) -> Values:
 
 
 def _awaited(state: PageState, numbers: Iterable[str]) -> str:
-    """Return the step for which all waiting steps of these wait; empty when none waits."""
+    """Return the unfinished step that must come first, because these steps wait for it; empty when none waits."""
     waits = next((result.waits_for for row in numbers if (result := state.results.get(row)) and result.waits_for), "")
     while (before := state.results.get(waits)) and before.waits_for:
         waits = before.waits_for

@@ -55,7 +55,7 @@ class StartEvents:
         desk.draw("start")
 
     def _go_on_with(self, key: str) -> None:
-        """Fill the form from a tenant of an earlier run; what is wrong with its files is said at the start."""
+        """Fill the form from a tenant of an earlier run; the start shows what is wrong with its files."""
         try:
             self._connecting.go_on_with(key, self._desk.folder.parent)
             self._desk.where = "real"

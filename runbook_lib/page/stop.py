@@ -20,19 +20,19 @@ class Stop(Deadline):
 
     @property
     def is_pressed(self) -> bool:
-        """Whether Stop was pressed since the work at hand began."""
+        """Whether a person has pressed Stop since the work in progress began."""
         return self._pressed.is_set()
 
     def press(self) -> None:
-        """Let nothing more be sent, and end every wait."""
+        """Send nothing more, and end every wait."""
         self._pressed.set()
 
     def begin(self) -> None:
-        """Begin new work: an earlier press is over."""
+        """Begin new work: an earlier press no longer counts."""
         self._pressed.clear()
 
     def sleep(self, seconds: float) -> None:
-        """Wait so long, or until Stop is pressed. Raises `TransportError` then."""
+        """Wait for the given time. Raises `TransportError` if a person presses Stop meanwhile."""
         if self._pressed.wait(seconds):
             self.check("Waiting")
 

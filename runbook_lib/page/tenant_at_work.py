@@ -1,4 +1,4 @@
-"""The tenant that is open on the page: plan its steps, carry them out when a button is pressed, and say what goes on."""
+"""The tenant that is open on the page: plan its steps, carry them out when a person presses a button, and show progress."""
 
 from __future__ import annotations
 
@@ -89,12 +89,12 @@ class TenantAtWork:
         self.draw()
 
     def plan_afresh(self) -> None:
-        """Read everything again and plan; what this page has carried out stays to be seen."""
+        """Read everything again and plan; the results of what this page has carried out stay visible."""
         self.session.view.forget()
         self.plan_all()
 
     def plan(self, number: str) -> None:
-        """Plan a step again, unless this page has carried it out: then what was done stays to be seen."""
+        """Plan a step again, unless this page has carried it out: then its result stays visible."""
         result = self.result(number)
         if result is not None and result.status == Status.CHANGED:
             return
@@ -130,7 +130,7 @@ class TenantAtWork:
                 return last
         self.plan_all()
         if last and self.is_finished:
-            self.write_report()  # who has come to the end finds the files there
+            self.write_report()  # a person who comes to the end of the page finds the files there
         return last
 
     def check_people(self, number: str, fields: Fields) -> None:
@@ -196,7 +196,7 @@ class TenantAtWork:
         self.draw()  # what stopped it stays to be read
 
     def plan_mapping(self) -> None:
-        """Make the edited rows what the settings want and plan their step; rows as Auth0 has them are no wish."""
+        """Put the edited rows into the settings and plan their step; rows that equal Auth0's are not put there."""
         wanted = self.mapping.rows if row_differences(self.mapping.saved, self.mapping.rows) else ()
         self.session.amend(mapping=[{"scim": row.scim, "auth0": row.auth0} for row in wanted])
         number = self.session.procedure.number_of(Thing.SCIM_MAPPING)
@@ -245,7 +245,7 @@ class TenantAtWork:
         self.draw(f"step {number}")
 
     def _doing(self) -> str:
-        """Say what the session is at, from the last line of its journal."""
+        """Say what the session is doing, from the last line of its journal."""
         last: Event | None = None
         with contextlib.suppress(RunbookError):  # its last line may be half written at this very moment
             last = self.session.journal.events()[-1]
@@ -283,5 +283,5 @@ class TenantAtWork:
 
 
 def _knows_client_id(settings: TenantSettings) -> bool:
-    """Whether it is known here which application the connection signs in with."""
+    """Whether this side knows which application the connection signs in with."""
     return settings.handed_over != "auth0" or bool(settings.oidc_client_id)

@@ -14,11 +14,11 @@ NOTHING = "This page has made nothing that can be taken back."
 
 
 def undoable(session: Session) -> tuple[str, ...]:
-    """Return the steps whose writes are on record and stand, the oldest first; none where the journal cannot be read."""
+    """Return the steps whose writes are on record and still in place, oldest first; none if the journal cannot be read."""
     try:
         return tuple(dict.fromkeys(entry.step for entry in session.standing))
     except JournalFailed:
-        return ()  # an undo, when it is asked for, says what is wrong with it
+        return ()  # an undo reports what is wrong with the journal
 
 
 def undo(session: Session, stop: Stop, mode: RunMode, since: str = "") -> Table:

@@ -104,7 +104,7 @@ def _in_the_way(profile: Mapping[str, Any], path: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What is settled for this tenant of that on which sources disagree; None is open, and both readings are told.
+    """How this tenant behaves where sources disagree. None: the question is open, and the forecast shows both readings.
 
     `searches_every_field`: Auth0's SCIM search finds by every mapped field, `upn` included. `ignores_case`: it does so whatever
     the capitals. `skips_disabled`: a person disabled before the first link is skipped. `unassigning_disables`: a linked person
