@@ -12,14 +12,11 @@ from tests.builders import tenant_session
 
 
 @pytest.fixture
-def run_by_its_clock(sandbox, tmp_path):
+def run_by_its_clock(sandbox_clock, tmp_path):
     """Run all steps while the sandbox's clock moves as long as the run sleeps: run(settings) -> rows and events."""
 
     def run(settings, name="run"):
-        machine = Machine(
-            sleep=lambda seconds: sandbox.world.clock.advance(seconds), now=lambda: sandbox.world.clock.now, name="here"
-        )
-        session = tenant_session(settings, mode=RunMode.APPLY, out=tmp_path / name / settings.name, machine=machine)
+        session = tenant_session(settings, mode=RunMode.APPLY, out=tmp_path / name / settings.name, machine=sandbox_clock)
         for step in session.steps:
             session.do(step.number)
         status, _ = session.finish()
