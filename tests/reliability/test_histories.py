@@ -12,7 +12,7 @@ from tests.reliability.histories import History
 
 
 def test_no_history_of_runs_and_undos_loses_what_is_others_or_leaves_a_job_on_that_does_harm(tmp_path, figure, trials):
-    count = trials(20, 5000)
+    count = trials(12, 5000)
     broken: dict[int, list[str]] = {}
     events: Counter[str] = Counter()
     for seed in range(count):
