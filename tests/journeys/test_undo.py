@@ -14,12 +14,12 @@ from tests.builders import tenant_session
 
 
 @pytest.fixture
-def take_back(sandbox):
+def take_back(sandbox, sandbox_clock):
     """Undo a run: take_back(settings, run.out, "apply") gives status, rows and the writes, in order."""
 
     def undo(settings, out, mode="apply"):
         start = len(sandbox.simulation.history)
-        session = tenant_session(settings, mode=RunMode(mode), out=out, is_undo=True)
+        session = tenant_session(settings, mode=RunMode(mode), out=out, is_undo=True, machine=sandbox_clock)
         for step in session.steps:
             session.do(step.number)
         status, _ = session.finish()
