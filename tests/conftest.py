@@ -120,27 +120,27 @@ def tenant(sandbox: Sandbox) -> Callable[..., TenantSettings]:
 
 
 @pytest.fixture
-def carry_out(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Run]:
-    """Run all steps for settings: carry_out(settings, "apply"). A machine may be given that has another clock than this one."""
+def sandbox_clock(sandbox: Sandbox) -> Machine:
+    """A machine whose time is the sandbox's: sleeping moves the sandbox's clock and takes no time."""
+    clock = sandbox.world.clock
+    return Machine(sleep=clock.advance, now=lambda: clock.now, name="here")
+
+
+@pytest.fixture
+def carry_out(sandbox: Sandbox, sandbox_clock: Machine, tmp_path: Path) -> Callable[..., Run]:
+    """Run all steps for settings: carry_out(settings, "apply"). What it waits for takes no time."""
     counter = iter(range(1000))
 
-    def run(settings: TenantSettings, mode: str = "apply", machine: Machine | None = None) -> Run:
+    def run(settings: TenantSettings, mode: str = "apply") -> Run:
         start = len(sandbox.simulation.history)
         out = tmp_path / f"run-{next(counter)}" / settings.name
-        session = tenant_session(settings, mode=RunMode(mode), out=out, machine=machine or Machine())
+        session = tenant_session(settings, mode=RunMode(mode), out=out, machine=sandbox_clock)
         for step in session.steps:
             session.do(step.number)
         status, about = session.finish()
         return Run(status, about, session.rows(), out, copy.deepcopy(sandbox.simulation.history[start:]))
 
     return run
-
-
-@pytest.fixture
-def sandbox_clock(sandbox: Sandbox) -> Machine:
-    """A machine whose time is the sandbox's: sleeping moves the sandbox's clock and takes no time."""
-    clock = sandbox.world.clock
-    return Machine(sleep=clock.advance, now=lambda: clock.now, name="here")
 
 
 @pytest.fixture

@@ -160,13 +160,11 @@ def test_an_undo_takes_back_what_a_batch_did_beside_an_item_that_was_refused(car
     assert "Remove the assignments (step 3.3)" in [step.title for step in steps]
 
 
-def test_somebody_deleted_meanwhile_is_named_when_time_has_not_settled_it(
-    carry_out, tenant, customer, application, control, sandbox_clock
-):
+def test_somebody_deleted_meanwhile_is_named_when_time_has_not_settled_it(carry_out, tenant, customer, application, control):
     gone = next(iter(customer.users))
     for nth in range(1, 60):
         break_item(control, "POST", nth, "404")
-    row = next(row for row in carry_out(tenant("half-done"), machine=sandbox_clock).rows if row["step"] == "3.3")
+    row = next(row for row in carry_out(tenant("half-done")).rows if row["step"] == "3.3")
     assert row["status"] == "FAILED"
     assert customer.users[gone]["displayName"] in row["reason"]
     assert "Request_ResourceNotFound" in str(row["tables"])
